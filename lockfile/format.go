@@ -1,0 +1,67 @@
+package lockfile
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"slices"
+	"time"
+)
+
+func formatDate(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// Format returns the lock in its canonical form; reading that back gives the
+// same lock. The lock must be sorted, as [Parse] and [Lock.Sort] leave it.
+func (l *Lock) Format() []byte {
+	var b bytes.Buffer
+	line := func(words ...string) {
+		for i, w := range words {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(w)
+		}
+		b.WriteByte('\n')
+	}
+	line(versionLine)
+	for _, c := range l.Header {
+		line(c)
+	}
+	if !l.System.IsZero() {
+		line("#: distro", l.System.String())
+	}
+	if !l.Date.IsZero() {
+		line("#: date", formatDate(l.Date))
+	}
+	for _, m := range l.Missing {
+		line("#: missing", m.String())
+	}
+	for _, d := range slices.SortedFunc(maps.Keys(l.CIDs), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) }) {
+		line("#: cid", d.String(), l.CIDs[d])
+	}
+	var group Entry // the archive and mark that hold for what follows
+	for _, e := range l.Entries {
+		if e.Archive != group.Archive {
+			line("#: archive", e.Archive.String())
+			group = Entry{Archive: e.Archive}
+		}
+		if e.Unsigned != group.Unsigned {
+			line("#: unsigned")
+			group.Unsigned = true
+		}
+		for _, c := range e.Comments {
+			line(c)
+		}
+		line(e.Digest.String() + "  " + e.Path)
+	}
+	for _, c := range l.Trailer {
+		line(c)
+	}
+	return b.Bytes()
+}
+
+// WriteTo writes the canonical form of the lock.
+func (l *Lock) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(l.Format())
+	return int64(n), err
+}
