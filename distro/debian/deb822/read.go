@@ -1,6 +1,7 @@
 package deb822
 
 import (
+	"bytes"
 	"io"
 	"strings"
 )
@@ -8,7 +9,7 @@ import (
 // A Paragraph is one paragraph with all its fields in the file's order.
 type Paragraph struct {
 	Fields []Field
-	Line   int // where it begins, from 1
+	Line   int // where its first field is, from 1
 }
 
 // A Field is one field of a paragraph. Value is as [Scan] gives it.
@@ -24,7 +25,7 @@ func (p Paragraph) Get(name string) string {
 }
 
 // Lookup returns the value of the named field, in any case, and whether it is
-// there.
+// there. Where it is there twice, the first counts.
 func (p Paragraph) Lookup(name string) (string, bool) {
 	for _, f := range p.Fields {
 		if strings.EqualFold(f.Name, name) {
@@ -34,23 +35,42 @@ func (p Paragraph) Lookup(name string) (string, bool) {
 	return "", false
 }
 
-// Read reads all paragraphs of a small file.
+// Read reads all paragraphs of a small file. Lines that begin with "#" are
+// comments, also within a value.
 func Read(r io.Reader) ([]Paragraph, error) {
 	s := newScanner(r)
+	s.comments = true
 	var out []Paragraph
 	for {
-		var p Paragraph
-		err := s.next(func(f field) error {
-			p.Fields = append(p.Fields, Field{string(f.name), string(f.value), f.line})
-			return nil
-		})
+		n, err := s.next(func([]byte) int { return 0 })
 		if err == io.EOF {
 			return out, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		p.Line = p.Fields[0].Line
+		p := Paragraph{Line: s.spans[0].line}
+		for _, sp := range s.spans {
+			name := s.buf[s.lo+sp.start:][:sp.name]
+			value := trim(dropComments(s.value(sp)))
+			p.Fields = append(p.Fields, Field{string(name), string(value), sp.line})
+		}
 		out = append(out, p)
+		s.skip(n)
 	}
+}
+
+// dropComments removes the lines that begin with "#", but for the first,
+// which is the rest of the line with the field's name.
+func dropComments(value []byte) []byte {
+	if !bytes.Contains(value, []byte("\n#")) {
+		return value
+	}
+	var out []byte
+	for i, l := range bytes.SplitAfter(value, []byte("\n")) {
+		if i == 0 || !bytes.HasPrefix(l, []byte("#")) {
+			out = append(out, l...)
+		}
+	}
+	return out
 }

@@ -2,28 +2,120 @@ package deb822
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
 
-// A field is one field of a paragraph as it lies in the buffer.
-type field struct {
-	name, value []byte
-	line        int // of the name, from 1
+// A span is a wanted field of the current paragraph, by offsets from its
+// first byte, since the buffer may move while the paragraph is read.
+type span struct {
+	want     int // what match returned
+	name     int // length of the name, whose first byte is at start
+	start    int
+	from, to int // the value, untrimmed
+	line     int // of the name, from 1
 }
 
 // A scanner cuts its input into paragraphs. It holds one paragraph at a time.
 type scanner struct {
-	r    io.Reader
-	buf  []byte
-	lo   int // what lies before is consumed
-	hi   int // what lies behind is not filled
-	line int // lines before lo
-	err  error
+	r        io.Reader
+	comments bool // drop lines that begin with "#"
+	buf      []byte
+	lo       int // where the current paragraph begins
+	hi       int // what lies behind is not filled
+	line     int // lines read so far
+	err      error
+	spans    []span
 }
 
 func newScanner(r io.Reader) *scanner {
 	return &scanner{r: r, buf: make([]byte, bufferSize)}
+}
+
+// next reads a paragraph and notes in spans the fields for which match does
+// not return a negative number. It returns how long the paragraph is, and
+// io.EOF when there is none. The caller passes over it with skip.
+func (s *scanner) next(match func(name []byte) int) (int, error) {
+	s.spans = s.spans[:0]
+	pos, fields, open := 0, 0, -1
+	for {
+		n, err := s.lineLen(pos)
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 && fields == 0 {
+			return 0, io.EOF
+		}
+		if n == 0 {
+			return pos, nil
+		}
+		l := s.buf[s.lo+pos : s.lo+pos+n]
+		s.line++
+		switch c := l[0]; {
+		case c == '\n' || c == '\r' && len(bytes.TrimRight(l, "\r\n")) == 0:
+			if fields > 0 {
+				return pos + n, nil
+			}
+			s.lo += pos + n
+			pos = 0
+			continue
+		case c == '#' && s.comments:
+		case c == ' ' || c == '\t':
+			if fields == 0 {
+				if s.comments && blank(l) {
+					break // apt lets blanks stand between paragraphs
+				}
+				return 0, &Error{s.line, errors.New("a continuation line without a field before it")}
+			}
+			if open >= 0 {
+				s.spans[open].to = pos + n
+			}
+		default:
+			colon := bytes.IndexByte(l, ':')
+			if colon <= 0 {
+				return 0, &Error{s.line, errors.New("neither a field nor the continuation of one")}
+			}
+			fields++
+			open = -1
+			if w := match(l[:colon]); w >= 0 {
+				open = len(s.spans)
+				s.spans = append(s.spans, span{w, colon, pos, pos + colon + 1, pos + n, s.line})
+			}
+		}
+		pos += n
+	}
+}
+
+// value returns the bytes of a noted field, trimmed and never nil.
+func (s *scanner) value(sp span) []byte {
+	v := trim(s.buf[s.lo+sp.from : s.lo+sp.to])
+	return v[:len(v):len(v)]
+}
+
+// skip passes over the n bytes of a paragraph.
+func (s *scanner) skip(n int) { s.lo += n }
+
+// lineLen returns the length of the line at pos, its end included; 0 at the
+// end of the input.
+func (s *scanner) lineLen(pos int) (int, error) {
+	seen := 0
+	for {
+		p := s.buf[s.lo+pos+seen : s.hi]
+		if i := bytes.IndexByte(p, '\n'); i >= 0 {
+			return seen + i + 1, nil
+		}
+		seen += len(p)
+		if seen > maxLine {
+			return 0, &Error{s.line + 1, fmt.Errorf("the line is longer than %d bytes", maxLine)}
+		}
+		if s.err == io.EOF {
+			return seen, nil
+		}
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // fill reads more input behind hi, first making room for it.
@@ -46,39 +138,12 @@ func (s *scanner) fill() error {
 		n, err := s.r.Read(s.buf[s.hi:])
 		s.hi += n
 		s.err = err
-		if n > 0 || err != nil {
-			break
+		if err == io.EOF || err == nil && n > 0 {
+			return nil
 		}
-		s.err = io.ErrNoProgress
-	}
-	if s.err == io.ErrNoProgress {
-		return s.err
-	}
-	return nil
-}
-
-// next calls add for each field of the next paragraph. It returns io.EOF when
-// there is none. The fields' bytes stay where they are until the next call.
-func (s *scanner) next(add func(field) error) error {
-	n, err := s.paragraph()
-	if err != nil {
-		return err
-	}
-	p := s.buf[s.lo : s.lo+n]
-	line := s.line
-	s.lo += n
-	var f field
-	for len(p) > 0 {
-		line++
-		l := p
-		if i := bytes.IndexByte(p, '\n'); i >= 0 {
-			l = p[:i+1]
+		if err != nil {
+			return err
 		}
-		p = p[len(l):]
-		_ = f
 	}
-	s.line = line
-	return add(f)
+	return io.ErrNoProgress
 }
-
-func (s *scanner) paragraph() (int, error) { return 0, io.EOF }
