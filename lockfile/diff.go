@@ -2,8 +2,8 @@ package lockfile
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -17,37 +17,39 @@ type Change struct {
 // Diff compares two locks. Entries are matched by key, which says which
 // entries are the same thing at different versions, such as a package's name
 // and architecture. Changes come sorted by key; what is equal is left out.
-// Entries that moved between archives and kept their digest are equal.
+// Entries that moved between archives and kept their digest are equal. Where
+// several entries of a lock have one key, as with kernels that are installed
+// side by side, they are paired in the locks' order, and none is dropped.
 func Diff(before, after *Lock, key func(Entry) string) []Change {
-	byKey := map[string]*Change{}
-	var changes []*Change
-	at := func(k string) *Change {
-		c, ok := byKey[k]
-		if !ok {
-			c = &Change{Key: k}
-			byKey[k] = c
+	olds, news := changed(before, after, key), changed(after, before, key)
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(olds)), maps.Keys(news))
+	slices.Sort(keys)
+	var changes []Change
+	for _, k := range slices.Compact(keys) {
+		for i := range max(len(olds[k]), len(news[k])) {
+			c := Change{Key: k}
+			if i < len(olds[k]) {
+				c.Old = olds[k][i]
+			}
+			if i < len(news[k]) {
+				c.New = news[k][i]
+			}
 			changes = append(changes, c)
 		}
-		return c
 	}
-	common := digests(after)
-	for i := range before.Entries {
-		if e := &before.Entries[i]; !common[e.Digest] {
-			at(key(*e)).Old = e
+	return changes
+}
+
+// changed returns, by key, the entries of l whose digests other lacks.
+func changed(l, other *Lock, key func(Entry) string) map[string][]*Entry {
+	common := digests(other)
+	m := map[string][]*Entry{}
+	for i := range l.Entries {
+		if e := &l.Entries[i]; !common[e.Digest] {
+			m[key(*e)] = append(m[key(*e)], e)
 		}
 	}
-	common = digests(before)
-	for i := range after.Entries {
-		if e := &after.Entries[i]; !common[e.Digest] {
-			at(key(*e)).New = e
-		}
-	}
-	out := make([]Change, len(changes))
-	for i, c := range changes {
-		out[i] = *c
-	}
-	slices.SortFunc(out, func(a, b Change) int { return cmp.Compare(a.Key, b.Key) })
-	return out
+	return m
 }
 
 func digests(l *Lock) map[Digest]bool {
@@ -58,18 +60,26 @@ func digests(l *Lock) map[Digest]bool {
 	return m
 }
 
-// Without returns l less the files and the missing packages that old has. The
-// result shares entries with l.
+// Without returns l less the files and the missing packages that old has, and
+// less the IPFS addresses of those files. The result shares entries with l.
 func (l *Lock) Without(old *Lock) *Lock {
 	had := digests(old)
 	out := *l
 	out.Entries = slices.DeleteFunc(slices.Clone(l.Entries), func(e Entry) bool { return had[e.Digest] })
 	out.Missing = slices.DeleteFunc(slices.Clone(l.Missing), func(m Missing) bool { return slices.Contains(old.Missing, m) })
+	out.CIDs = nil
+	for d, cid := range l.CIDs {
+		if !had[d] {
+			out.addCID(d, cid)
+		}
+	}
 	return &out
 }
 
-// Merge joins locks of one system into one. The newest date holds. Locks of
-// different systems, and two digests for one path, are errors.
+// Merge joins locks of one system into one. The newest date holds, and all
+// comments are kept. Locks of different systems, and two digests for one path,
+// are errors. A package that one lock calls missing stays missing, since paths
+// are not understood here.
 func Merge(locks ...*Lock) (*Lock, error) {
 	out := &Lock{}
 	for _, l := range locks {
@@ -87,13 +97,7 @@ func Merge(locks ...*Lock) (*Lock, error) {
 		out.Header = append(out.Header, l.Header...)
 		out.Trailer = append(out.Trailer, l.Trailer...)
 		for d, cid := range l.CIDs {
-			if out.CIDs == nil {
-				out.CIDs = map[Digest]string{}
-			}
-			// Any address will do: the bytes are checked by their digest.
-			if old, ok := out.CIDs[d]; !ok || cid < old {
-				out.CIDs[d] = cid
-			}
+			out.addCID(d, cid)
 		}
 	}
 	if err := out.Sort(); err != nil {

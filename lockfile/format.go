@@ -2,13 +2,17 @@ package lockfile
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"time"
 )
 
-func formatDate(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+const dateLayout = "2006-01-02T15:04:05Z"
+
+func formatDate(t time.Time) string { return t.UTC().Format(dateLayout) }
 
 // Format returns the lock in its canonical form; reading that back gives the
 // same lock. The lock must be sorted, as [Parse] and [Lock.Sort] leave it.
@@ -60,8 +64,18 @@ func (l *Lock) Format() []byte {
 	return b.Bytes()
 }
 
-// WriteTo writes the canonical form of the lock.
+// WriteTo writes the canonical form of the lock. It writes nothing and returns
+// an error if that could not be read back as it is, because a field holds what
+// the format has no room for, such as white space in the name of a system.
 func (l *Lock) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(l.Format())
+	data := l.Format()
+	again, err := Parse("lock", bytes.NewReader(data))
+	if err != nil {
+		return 0, fmt.Errorf("the lock cannot be written so that it can be read again: %w", err)
+	}
+	if !bytes.Equal(again.Format(), data) {
+		return 0, errors.New("the lock cannot be written so that it can be read again: it is not in canonical order, or a comment is not one")
+	}
+	n, err := w.Write(data)
 	return int64(n), err
 }

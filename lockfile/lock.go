@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A Lock is the content of one lock file: the system that it was taken from
@@ -74,9 +76,10 @@ func (a Archive) Compare(b Archive) int {
 }
 
 // ArchiveName makes an archive's name of what its signed index says of itself:
-// "Origin" where the label is the same or absent, else "Origin/Label". White
-// space, control characters, "/" and "%" within them are percent-encoded.
-// An archive that says neither is named "-".
+// "Origin" where the label is the same or absent, else "Origin/Label". Within
+// them "/" and "%" and what is not printable (white space, control characters,
+// bytes that are not UTF-8) are percent-encoded. An archive that says neither
+// is named "-"; one that says "-" is named "%2D".
 func ArchiveName(origin, label string) string {
 	o, l := escapeName(origin), escapeName(label)
 	switch {
@@ -91,13 +94,20 @@ func ArchiveName(origin, label string) string {
 }
 
 func escapeName(s string) string {
+	if s == "-" {
+		return "%2D"
+	}
 	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c <= ' ' || c == 0x7f || c == '/' || c == '%':
-			fmt.Fprintf(&b, "%%%02X", c)
-		default:
-			b.WriteByte(c)
+	for i, size := 0, 0; i < len(s); i += size {
+		var r rune
+		r, size = utf8.DecodeRuneInString(s[i:])
+		invalid := r == utf8.RuneError && size == 1
+		if invalid || r == '/' || r == '%' || unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			for _, c := range []byte(s[i : i+size]) {
+				fmt.Fprintf(&b, "%%%02X", c)
+			}
+		} else {
+			b.WriteString(s[i : i+size])
 		}
 	}
 	return b.String()
@@ -162,8 +172,11 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("two digests for %s: %s and %s", e.Path, e.A, e.B)
 }
 
-// Sort brings the lock into canonical order and drops what is said twice. It
-// returns a [*ConflictError] where one path has two digests.
+// Sort brings the lock into canonical order and drops what is said twice: of
+// two entries for one file, the signed one stays, and after that the first in
+// canonical order whose archive is named. Comments stay with their entry;
+// those that would stand where the head's do become the head's. Sort returns a
+// [*ConflictError] where one path has two digests.
 func (l *Lock) Sort() error {
 	byPath := make(map[string]int, len(l.Entries))
 	kept := make([]Entry, 0, len(l.Entries))
@@ -183,14 +196,40 @@ func (l *Lock) Sort() error {
 	l.Entries = kept
 	slices.SortFunc(l.Missing, Missing.Compare)
 	l.Missing = slices.Compact(l.Missing)
+	l.settleComments()
 	return nil
 }
 
-// better merges two entries of one file: a signature and a named archive win
-// over their absence, comments are kept.
+// settleComments gives the head what a reader of the formatted lock could not
+// tell from the head's comments: those above the first entry where no
+// directive comes between, and those of a lock without entries.
+func (l *Lock) settleComments() {
+	if len(l.Entries) == 0 {
+		l.Header, l.Trailer = append(slices.Clip(l.Header), l.Trailer...), nil
+		return
+	}
+	first := &l.Entries[0]
+	headless := l.System.IsZero() && l.Date.IsZero() && len(l.Missing) == 0 && len(l.CIDs) == 0
+	if headless && first.Archive == (Archive{}) && !first.Unsigned {
+		l.Header, first.Comments = append(slices.Clip(l.Header), first.Comments...), nil
+	}
+}
+
+// addCID notes an IPFS address of a file. Of several any will do, since the
+// bytes are checked by their digest; the first in order stays.
+func (l *Lock) addCID(d Digest, cid string) {
+	if l.CIDs == nil {
+		l.CIDs = map[Digest]string{}
+	}
+	if old, ok := l.CIDs[d]; !ok || cid < old {
+		l.CIDs[d] = cid
+	}
+}
+
+// better merges two entries of one file; comments are kept.
 func better(a, b Entry) Entry {
 	comments := append(slices.Clip(a.Comments), b.Comments...)
-	if (a.Unsigned && !b.Unsigned) || (a.Unsigned == b.Unsigned && a.Archive.Name == "" && b.Archive.Name != "") {
+	if cmp.Or(compareBool(a.Unsigned, b.Unsigned), compareBool(a.Archive.Name == "", b.Archive.Name == ""), a.Archive.Compare(b.Archive)) > 0 {
 		a = b
 	}
 	a.Comments = comments

@@ -1,22 +1,24 @@
 package lockfile
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"path"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
-// Limits on what a lock may hold. They are far above any real system and keep
-// a hostile file from exhausting memory.
+// Limits on what a lock may hold, in bytes. They are far above any real system
+// and keep a hostile file from exhausting memory.
 const (
-	maxLine    = 16 << 10
-	maxPath    = 4096
-	maxEntries = 1 << 20
+	maxFile = 32 << 20
+	maxLine = 16 << 10 // less the line end
+	maxPath = 4096
 )
 
 const (
@@ -43,19 +45,28 @@ func (e *ParseError) Unwrap() error { return e.Err }
 // ambiguous or damaged is a [*ParseError] that begins with file and line;
 // file is used for nothing else.
 func Parse(file string, r io.Reader) (*Lock, error) {
+	// A failed read must not pass for a damaged line, so all is read first.
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	fail := func(line int, err error) (*Lock, error) {
+		return nil, &ParseError{File: file, Line: line, Err: err}
+	}
+	if len(data) > maxFile {
+		return fail(1+bytes.Count(data, []byte("\n")), fmt.Errorf("the file is larger than %d MiB; is this a lock file?", maxFile>>20))
+	}
 	p := parser{lock: &Lock{}, byPath: map[string]placed{}}
-	sc := bufio.NewScanner(r)
-	sc.Buffer(make([]byte, 0, 4096), maxLine)
-	for sc.Scan() {
+	for text := string(data); text != ""; {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
 		p.line++
-		if err := p.parseLine(sc.Text()); err != nil {
-			return nil, &ParseError{File: file, Line: p.line, Err: err}
+		if err := p.parseLine(line); err != nil {
+			return fail(p.line, err)
 		}
 	}
-	if err := sc.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return nil, &ParseError{File: file, Line: p.line + 1, Err: fmt.Errorf("the line is longer than %d bytes", maxLine)}
-	} else if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
+	if !p.versioned && len(p.lock.Entries) == 0 {
+		return fail(max(p.line, 1), errors.New("the file has neither an entry nor the line "+versionLine+"; is this a lock file?"))
 	}
 	p.lock.Trailer = p.comments
 	if err := p.lock.Sort(); err != nil {
@@ -71,33 +82,31 @@ type placed struct {
 }
 
 type parser struct {
-	lock     *Lock
-	line     int
-	byPath   map[string]placed
-	archive  Archive
-	unsigned bool
-	inHeader bool     // a directive or an entry has been seen
-	inBody   bool     // an archive directive or an entry has been seen
-	comments []string // not yet attached to anything
+	lock      *Lock
+	line      int
+	versioned bool // the file says of itself that it is a lock
+	byPath    map[string]placed
+	archive   Archive
+	unsigned  bool
+	inHeader  bool     // a directive or an entry has been seen
+	inBody    bool     // an archive or unsigned directive or an entry has been seen
+	comments  []string // not yet attached to anything
 }
 
 func (p *parser) parseLine(s string) error {
-	if err := checkText(s); err != nil {
+	if err := checkLine(s); err != nil {
 		return err
 	}
 	switch {
-	case strings.TrimSpace(s) == "":
+	case strings.Trim(s, " \t") == "":
 		return nil
 	case strings.HasPrefix(s, "#:"):
 		if !p.inBody {
 			p.closeHeader()
 		}
-		return p.directive(strings.Fields(s[2:]))
-	case strings.HasPrefix(s, versionPrefix) && p.line == 1:
-		if s != versionLine {
-			return fmt.Errorf("%q is a lock format that this version of samebits does not know; a newer samebits may", s)
-		}
-		return nil
+		return p.directive(strings.FieldsFunc(s[2:], isBlank))
+	case isVersion(s):
+		return p.version(s)
 	case strings.HasPrefix(s, "#"):
 		p.comments = append(p.comments, s)
 		return nil
@@ -113,21 +122,54 @@ func (p *parser) closeHeader() {
 	p.comments = nil
 }
 
-// checkText refuses what would make a lock look different from what it says.
-func checkText(s string) error {
-	if !utf8.ValidString(s) {
+func isBlank(r rune) bool { return r == ' ' || r == '\t' }
+
+// isVersion reports whether a comment is a version line, known or not.
+func isVersion(s string) bool {
+	v, ok := strings.CutPrefix(s, versionPrefix)
+	return ok && v != "" && '0' <= v[0] && v[0] <= '9'
+}
+
+func (p *parser) version(s string) error {
+	if s != versionLine {
+		return fmt.Errorf("%q is a lock format that this version of samebits does not know; a newer samebits may", s)
+	}
+	if p.line != 1 {
+		// The groups of one file would go on into the next.
+		return fmt.Errorf("%q is not on the first line; two locks in one file must be merged, not appended", s)
+	}
+	p.versioned = true
+	return nil
+}
+
+// checkLine refuses what would make a line look different from what it says.
+func checkLine(s string) error {
+	isComment := strings.HasPrefix(s, "#")
+	switch {
+	case len(s) > maxLine:
+		return fmt.Errorf("the line is longer than %d bytes", maxLine)
+	case strings.HasPrefix(s, "\ufeff"):
+		return errors.New("a byte order mark begins the line; save the file as UTF-8 without one")
+	case !utf8.ValidString(s):
 		return errors.New("the line is not UTF-8 text; is this a lock file?")
+	case strings.HasSuffix(s, "\r"):
+		return errors.New("carriage return at the end of the line; the file must have Unix line ends (LF)")
 	}
 	for _, r := range s {
-		switch {
-		case r == '\r':
-			return errors.New("carriage return in the line; the file must have Unix line ends (LF)")
-		case r == '\t' && strings.HasPrefix(s, "#"):
-		case r < ' ' || r == 0x7f:
-			return fmt.Errorf("control character %#02x in the line", r)
+		if r == '\t' && (isComment || strings.Trim(s, " \t") == "") {
+			continue
+		}
+		if isDeceptive(r) || (!unicode.IsPrint(r) && (!isComment || strings.HasPrefix(s, "#:"))) {
+			return fmt.Errorf("the invisible character %U in the line", r)
 		}
 	}
 	return nil
+}
+
+// isDeceptive reports whether a character has no place even in a comment:
+// controls, line ends other than LF, and what reverses the order of reading.
+func isDeceptive(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
 
 func (p *parser) directive(words []string) error {
@@ -169,8 +211,9 @@ func (p *parser) setSystem(args []string) error {
 }
 
 func (p *parser) setDate(args []string) error {
-	t, err := time.Parse("2006-01-02T15:04:05Z", args[0])
-	if err != nil {
+	t, err := time.Parse(dateLayout, args[0])
+	// Parsing forgives fractions of a second and missing zeros; we do not.
+	if err != nil || t.IsZero() || formatDate(t) != args[0] {
 		return fmt.Errorf("%q is not a time in UTC such as 2026-11-15T09:12:33Z", args[0])
 	}
 	if !p.lock.Date.IsZero() && !p.lock.Date.Equal(t) {
@@ -184,8 +227,8 @@ func (p *parser) setArchive(args []string) error {
 	p.inBody = true
 	p.archive = Archive{Name: args[0]}
 	if len(args) == 2 {
-		if !strings.Contains(args[1], ":") {
-			return fmt.Errorf("%q is not a URL", args[1])
+		if u, err := url.Parse(args[1]); err != nil || !u.IsAbs() {
+			return fmt.Errorf("%q is not a URL such as https://example.org/debian", args[1])
 		}
 		p.archive.URL = args[1]
 	}
@@ -205,7 +248,7 @@ func (p *parser) addMissing(args []string) error {
 }
 
 func (p *parser) addCIDDirective(args []string) error {
-	d, err := ParseDigest(args[0])
+	d, err := parseFileDigest(args[0])
 	if err != nil {
 		return err
 	}
@@ -221,22 +264,25 @@ func (p *parser) addCID(d Digest, cid string) error {
 	if cid == "" {
 		return errors.New("empty IPFS address")
 	}
-	if old, ok := p.lock.CIDs[d]; ok && old != cid {
-		return fmt.Errorf("two IPFS addresses for %s: %s and %s", d, old, cid)
-	}
-	if p.lock.CIDs == nil {
-		p.lock.CIDs = map[Digest]string{}
-	}
-	p.lock.CIDs[d] = cid
+	p.lock.addCID(d, cid)
 	return nil
+}
+
+// parseFileDigest reads a digest that must be known.
+func parseFileDigest(s string) (Digest, error) {
+	d, err := ParseDigest(s)
+	if err == nil && d.IsZero() {
+		err = errors.New("the SHA-256 is all zeros, which is that of no file")
+	}
+	return d, err
 }
 
 // entry reads "<digest><space><space or *><path>".
 func (p *parser) entry(s string) error {
 	hex, rest, _ := strings.Cut(s, " ")
-	d, err := ParseDigest(hex)
+	d, err := parseFileDigest(hex)
 	if err != nil {
-		return err
+		return fmt.Errorf("neither a comment nor an entry: %w", err)
 	}
 	if rest == "" || (rest[0] != ' ' && rest[0] != '*') {
 		return errors.New("two spaces and a path must follow the SHA-256")
@@ -252,9 +298,6 @@ func (p *parser) entry(s string) error {
 	if first, ok := p.byPath[name]; ok && first.digest != d {
 		return fmt.Errorf("a second digest for %s, which line %d gives another", name, first.line)
 	}
-	if len(p.lock.Entries) == maxEntries {
-		return fmt.Errorf("more than %d entries", maxEntries)
-	}
 	if !p.inHeader {
 		p.closeHeader()
 	}
@@ -268,21 +311,33 @@ func (p *parser) entry(s string) error {
 }
 
 // CheckPath says why name cannot be the path of an entry: it must be relative,
-// clean, without ".." and control characters, and of a sane length.
+// clean, without "..", and of printable characters other than white space and
+// backslash. No package file needs more, and with more a line could be read in
+// two ways.
 func CheckPath(name string) error {
 	switch {
 	case name == "":
 		return errors.New("empty path")
 	case len(name) > maxPath:
 		return fmt.Errorf("the path is longer than %d bytes", maxPath)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("the path %q is not UTF-8 text", name)
 	case strings.HasPrefix(name, "/"):
 		return fmt.Errorf("absolute path %q; paths are relative to the archive's root", name)
-	case name != strings.TrimSpace(name):
-		return fmt.Errorf("white space around the path %q", name)
 	case strings.ContainsRune(name, '\\'):
-		return fmt.Errorf(`backslash in the path %q`, name)
+		return fmt.Errorf("backslash in the path %q", name)
 	case path.Clean(name) != name || name == "." || name == ".." || strings.HasPrefix(name, "../"):
 		return fmt.Errorf(`the path %q has an empty, "." or ".." element`, name)
+	case name == "-":
+		return errors.New(`the path "-" stands for the standard input of sha256sum, not for a file`)
 	}
-	return checkText(name)
+	for _, r := range name {
+		if unicode.IsSpace(r) {
+			return fmt.Errorf("white space in the path %q", name)
+		}
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("the invisible character %U in the path %q", r, name)
+		}
+	}
+	return nil
 }
