@@ -1,15 +1,13 @@
 package distro
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/samebits/samebits/distro/rootfs"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -17,9 +15,11 @@ import (
 // package state that is there and, where several or none have any, by
 // os-release.
 func Detect(root string, families []Distro) (Distro, error) {
-	if _, err := os.Stat(root); err != nil {
+	files, err := rootfs.Open(root)
+	if err != nil {
 		return nil, fmt.Errorf("no system to look at: %w", err)
 	}
+	defer files.Close()
 	release, err := ReadOSRelease(root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -27,7 +27,7 @@ func Detect(root string, families []Distro) (Distro, error) {
 	var byState, byID []Distro
 	for _, d := range families {
 		t := d.Traits()
-		if slices.ContainsFunc(t.State, func(p string) bool { return exists(filepath.Join(root, p)) }) {
+		if slices.ContainsFunc(t.State, func(p string) bool { return exists(files, p) }) {
 			byState = append(byState, d)
 		}
 		if slices.ContainsFunc(release.Like(), func(id string) bool { return slices.Contains(t.IDs, id) }) {
@@ -49,9 +49,15 @@ func Detect(root string, families []Distro) (Distro, error) {
 	return nil, fmt.Errorf("%s has no packages of a known distribution (%s)", root, familyNames(families))
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+// exists reports whether name is there and, if it is a directory, has anything
+// in it.
+func exists(files *rootfs.Root, name string) bool {
+	info, err := files.Stat(name)
+	if err != nil || !info.IsDir() {
+		return err == nil
+	}
+	entries, err := files.ReadDir(name)
+	return err == nil && len(entries) > 0
 }
 
 func familyNames(ds []Distro) string {
@@ -120,27 +126,31 @@ func (r OSRelease) Version() string {
 // that is absent. Symbolic links are followed within the root. It wraps
 // fs.ErrNotExist where the root has neither.
 func ReadOSRelease(root string) (OSRelease, error) {
-	r, err := os.OpenRoot(root)
+	r, err := rootfs.Open(root)
 	if err != nil {
 		return OSRelease{}, err
 	}
 	defer r.Close()
-	var f *os.File
 	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
-		// An absolute or escaping link in etc is passed over: the file that
-		// it stands for is the second one.
-		if f, err = r.Open(name); err == nil {
-			break
+		data, err := r.ReadFile(name, maxOSRelease)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
+		if err != nil {
+			return OSRelease{}, fmt.Errorf("read the name of the system: %w", err)
+		}
+		return parseOSRelease(string(data)), nil
 	}
-	if f == nil {
-		return OSRelease{}, fmt.Errorf("%s has no os-release: %w", root, fs.ErrNotExist)
-	}
-	defer f.Close()
+	return OSRelease{}, fmt.Errorf("%s has no os-release: %w", root, fs.ErrNotExist)
+}
+
+// maxOSRelease is the most bytes that an os-release file may have.
+const maxOSRelease = 1 << 20
+
+func parseOSRelease(data string) OSRelease {
 	var out OSRelease
-	sc := bufio.NewScanner(f)
-	for sc.Scan() {
-		key, value, ok := strings.Cut(strings.TrimSpace(sc.Text()), "=")
+	for line := range strings.Lines(data) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if !ok || strings.HasPrefix(key, "#") {
 			continue
 		}
@@ -156,10 +166,7 @@ func ReadOSRelease(root string) (OSRelease, error) {
 			out.Codename = value
 		}
 	}
-	if err := sc.Err(); err != nil {
-		return OSRelease{}, fmt.Errorf("read os-release of %s: %w", root, err)
-	}
-	return out, nil
+	return out
 }
 
 // unquote undoes the shell quoting that os-release allows: single or double
