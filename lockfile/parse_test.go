@@ -161,7 +161,7 @@ func TestComments(t *testing.T) {
 		{"above the first entry, below a directive", "#: distro a b c\n# about a\n" + sumA + "  a\n", "#: distro a b c\n# about a\n" + sumA + "  a\n"},
 		{"of lines that are one", "# x\n#: archive A\n# y\n" + sumA + "  a\n# z\n" + sumA + "  a\n", "# x\n#: archive A\n# y\n# z\n" + sumA + "  a\n"},
 		{"of an empty lock", "# samebits lock v1\n# x\n#: archive A\n# y\n", "# x\n# y\n"},
-		{"odd text", "#!shebang\n#\ttab\n# ünï‌code 日本\n" + sumA + "  a\n", "#!shebang\n#\ttab\n# ünï‌code 日本\n" + sumA + "  a\n"},
+		{"odd text", "#!shebang\n#\ttab\n# ünï\u200ccode 日本\n" + sumA + "  a\n", "#!shebang\n#\ttab\n# ünï\u200ccode 日本\n" + sumA + "  a\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,0 +1,50 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZTIME ?= 20s
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+
+# The commit goes in by hand: what Go would note by itself depends on whether
+# git is there and on files that have nothing to do with the build.
+GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.commit=$(COMMIT)"
+
+.PHONY: build repro-build deps test quick lint fuzz bench man completions install clean
+
+build: ## the static binary ./samebits
+	$(GOBUILD) -o samebits ./cmd/samebits
+
+repro-build: ## build twice in two places, compare
+	.ci/repro-build
+
+deps: ## install the Debian packages that the tests need
+	.ci/deps
+
+test: deps ## all tests, with the race detector
+	go test -race -json ./... ./.ci/report | go run ./.ci/report .ci/allowed-skips
+
+quick: ## the tests that take no more than seconds
+	go test -short ./...
+
+lint: ## gofmt, vet, staticcheck
+	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r ls -d 2>/dev/null | xargs -r gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	go vet ./... ./.ci/report
+	go -C .ci/tools build -o "$(CURDIR)/dist/staticcheck" honnef.co/go/tools/cmd/staticcheck
+	dist/staticcheck ./... ./.ci/report
+
+fuzz: ## every fuzz target for FUZZTIME
+	for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "== $$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+bench: build ## the table of docs/benchmarks.md
+	go run ./bench -samebits ./samebits
+
+clean: ## remove what was built
+	rm -rf samebits dist
