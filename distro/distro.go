@@ -137,6 +137,9 @@ type LocateRequest struct {
 	Fresh bool
 	// Snapshots allows asking archives that keep old versions.
 	Snapshots bool
+	// Keepers are the archives of that kind to ask, as templates. Where there
+	// are none, those of the family's traits are asked.
+	Keepers []Mirror
 }
 
 // Located is what a Locator found.
