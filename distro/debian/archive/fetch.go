@@ -13,18 +13,18 @@ import (
 )
 
 // Dir returns the URL of the directory that has the Release file of a suite,
-// with a slash at its end. base is the archive's root; a suite that ends in a
-// slash names a directory below base, that of a flat repository.
+// with a slash at its end, as apt forms it. base is the archive's root; a suite
+// that ends in a slash names a directory below base, that of a flat
+// repository.
 func Dir(base, suite string) string {
 	if !strings.HasSuffix(base, "/") {
 		base += "/"
 	}
-	if dir, flat := strings.CutSuffix(suite, "/"); flat {
-		dir = strings.Trim(strings.TrimPrefix(dir, "."), "/")
-		if dir == "" {
-			return base
-		}
-		return base + dir + "/"
+	switch {
+	case suite == "/":
+		return base
+	case strings.HasSuffix(suite, "/"):
+		return base + strings.TrimPrefix(suite, "/")
 	}
 	return base + "dists/" + suite + "/"
 }
@@ -151,6 +151,28 @@ func FetchPackages(ctx context.Context, f distro.Fetcher, dir string, rel *Relea
 		}
 		defer r.Close()
 		return ReadPackages(r, plain, want)
+	}
+	return nil, fs.ErrNotExist
+}
+
+// FetchUnlisted gets the index at path below dir of a repository that has no
+// Release at all and that a person has declared trusted.
+func FetchUnlisted(ctx context.Context, f distro.Fetcher, dir, path string, want Wanted) ([]Record, error) {
+	for _, ending := range fetchOrder {
+		body, err := f.Get(ctx, dir+path+ending)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		r, err := Decompress(ending, body)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return ReadUnlisted(r, want)
 	}
 	return nil, fs.ErrNotExist
 }

@@ -34,6 +34,17 @@ func ReadPackages(r io.Reader, file File, want Wanted) ([]Record, error) {
 	return records, nil
 }
 
+// ReadUnlisted reads a Packages file that no Release vouches for, of a
+// repository that a person has declared trusted.
+func ReadUnlisted(r io.Reader, want Wanted) ([]Record, error) {
+	l := &io.LimitedReader{R: r, N: maxIndex}
+	records, err := scanPackages(l, want)
+	if err == nil && l.N == 0 {
+		err = fmt.Errorf("the index is longer than %d bytes", int64(maxIndex))
+	}
+	return records, err
+}
+
 const (
 	chunkSize  = 256 << 10
 	chunkCount = 8

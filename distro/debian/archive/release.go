@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ type Release struct {
 	Components, Architectures []string
 	// ByHash says that indexes are also served by their digest.
 	ByHash bool
+	// NoAllIndex says that the indexes of each architecture have the packages
+	// for all of them too, though the suite lists "all" as an architecture.
+	NoAllIndex bool
 	// NotAutomatic and ButAutomaticUpgrades lower the pin priority.
 	NotAutomatic, ButAutomaticUpgrades bool
 	// Files are the indexes by their path below the directory of the Release.
@@ -60,6 +64,7 @@ const (
 	releaseByHash
 	releaseNotAutomatic
 	releaseButAutomatic
+	releaseNoAllIndex
 	releaseSHA256
 )
 
@@ -67,7 +72,8 @@ var releaseFields = []string{
 	releaseOrigin: "Origin", releaseLabel: "Label", releaseSuite: "Suite", releaseCodename: "Codename",
 	releaseVersion: "Version", releaseDate: "Date", releaseValidUntil: "Valid-Until",
 	releaseComponents: "Components", releaseArchitectures: "Architectures", releaseByHash: "Acquire-By-Hash",
-	releaseNotAutomatic: "NotAutomatic", releaseButAutomatic: "ButAutomaticUpgrades", releaseSHA256: "SHA256",
+	releaseNotAutomatic: "NotAutomatic", releaseButAutomatic: "ButAutomaticUpgrades", releaseNoAllIndex: "No-Support-for-Architecture-all",
+	releaseSHA256: "SHA256",
 }
 
 // ParseRelease reads the text of a Release file, which must have been verified
@@ -103,6 +109,7 @@ func newRelease(values [][]byte) (*Release, error) {
 		Codename: text(releaseCodename), Version: text(releaseVersion),
 		Components: strings.Fields(text(releaseComponents)), Architectures: strings.Fields(text(releaseArchitectures)),
 		ByHash: yes(releaseByHash), NotAutomatic: yes(releaseNotAutomatic), ButAutomaticUpgrades: yes(releaseButAutomatic),
+		NoAllIndex: slices.Contains(strings.Fields(text(releaseNoAllIndex)), "Packages"),
 	}
 	var err error
 	if r.Date, err = parseDate(text(releaseDate)); err != nil {
