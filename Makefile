@@ -6,10 +6,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZTIME ?= 20s
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+RELEASE ?=
 
 # The commit goes in by hand: what Go would note by itself depends on whether
 # git is there and on files that have nothing to do with the build.
-GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.commit=$(COMMIT)"
+GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.commit=$(COMMIT) -X main.release=$(RELEASE)"
 
 .PHONY: build repro-build deps test quick lint fuzz bench man completions install clean
 
@@ -45,6 +46,21 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: build ## the table of docs/benchmarks.md
 	go run ./bench -samebits ./samebits
+
+man: build ## the manual page
+	mkdir -p dist
+	./samebits man >dist/samebits.1
+
+completions: build ## completion scripts for bash, zsh and fish
+	mkdir -p dist
+	for shell in bash zsh fish; do ./samebits completion $$shell >dist/samebits.$$shell; done
+
+install: man completions ## put all that into PREFIX, below DESTDIR
+	install -D -m 755 samebits "$(DESTDIR)$(PREFIX)/bin/samebits"
+	install -D -m 644 dist/samebits.1 "$(DESTDIR)$(PREFIX)/share/man/man1/samebits.1"
+	install -D -m 644 dist/samebits.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/samebits"
+	install -D -m 644 dist/samebits.zsh "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_samebits"
+	install -D -m 644 dist/samebits.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/samebits.fish"
 
 clean: ## remove what was built
 	rm -rf samebits dist
