@@ -1,12 +1,32 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	// A container without CA certificates can still use HTTPS.
+	_ "golang.org/x/crypto/x509roots/fallback"
+
+	"github.com/samebits/samebits/fetch"
+)
+
+const (
+	maxRedirects = 10
+	// maxWait is the longest that Get waits before it asks again.
+	maxWait = time.Minute
+	// maxHeader bounds what a server can make us keep of an answer's head.
+	maxHeader = 256 << 10
+	// idlePerHost keeps as many connections as a planner opens to one host.
+	idlePerHost = 2 * fetch.DefaultPerHost
 )
 
 // A Login is a name and a password for HTTP's basic authentication.
@@ -27,19 +47,165 @@ type Config struct {
 	// Retries is how often [Client.Get] repeats a request that failed for a
 	// reason that may pass; 0 for 4, negative for never.
 	Retries int
+	// Backoff is the first pause before a repetition; 0 for
+	// [fetch.DefaultBackoff].
+	Backoff time.Duration
 }
 
 // A Client sends requests over connections that it keeps. It may be used
 // concurrently, and one should serve the whole program.
-type Client struct{}
+type Client struct {
+	stall   time.Duration
+	once    *retryablehttp.Client // for sources: the planner repeats
+	patient *retryablehttp.Client // for Get
+}
 
 // NewClient returns a Client that works as config says.
-func NewClient(config Config) *Client { return &Client{} }
+func NewClient(config Config) *Client {
+	stall := cmp.Or(config.Stall, fetch.DefaultStall)
+	transport := &http.Transport{
+		Proxy:                  config.Proxy,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  stall,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: maxHeader,
+		MaxIdleConns:           10 * idlePerHost,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        90 * time.Second,
+		// The hash is over the bytes as they are stored.
+		DisableCompression: true,
+		ForceAttemptHTTP2:  true,
+	}
+	base := &http.Client{
+		Transport: &identity{
+			next:      transport,
+			login:     config.Login,
+			userAgent: cmp.Or(config.UserAgent, "samebits"),
+		},
+		CheckRedirect: checkRedirect,
+	}
+	c := &Client{stall: stall}
+	c.once = repeater(base, 0, 0)
+	c.patient = repeater(base, max(0, cmp.Or(config.Retries, 4)), cmp.Or(config.Backoff, fetch.DefaultBackoff))
+	return c
+}
+
+// repeater returns a client that asks up to times more, and hands out the last
+// answer as it is.
+func repeater(base *http.Client, times int, backoff time.Duration) *retryablehttp.Client {
+	return &retryablehttp.Client{
+		HTTPClient:   base,
+		RetryMax:     times,
+		RetryWaitMin: backoff,
+		RetryWaitMax: 10 * time.Second,
+		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			if times == 0 || errors.As(err, new(*loopError)) {
+				return false, err
+			}
+			return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+		},
+		Backoff: func(lo, hi time.Duration, n int, resp *http.Response) time.Duration {
+			if resp != nil {
+				if after := retryAfter(resp.Header, time.Now()); after > 0 {
+					return min(after, maxWait)
+				}
+			}
+			return retryablehttp.DefaultBackoff(lo, hi, n, nil)
+		},
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+}
+
+// loopError says that a chain of redirects does not end.
+type loopError struct{ hops int }
+
+func (e *loopError) Error() string { return fmt.Sprintf("redirected more than %d times", e.hops) }
+
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return &loopError{maxRedirects}
+	}
+	// Where it came from is nobody's business.
+	req.Header.Del("Referer")
+	return nil
+}
 
 // Get opens the file at a URL. What may pass is tried again, and a server that
-// asks for time is given it. The error wraps fs.ErrNotExist where the server
-// answers that it does not have the file. Reading fails when the server falls
-// silent. The caller closes the body.
+// asks for time is given it, up to a minute. The error wraps fs.ErrNotExist
+// where the server answers that it does not have the file. Reading fails when
+// the server falls silent. The caller closes the body.
 func (c *Client) Get(ctx context.Context, rawURL string) (io.ReadCloser, error) {
-	return nil, errors.ErrUnsupported
+	u, login, err := parseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	resp, err := send(ctx, c.patient, u, login, nil)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = statusError(resp, time.Now())
+	}
+	if err != nil {
+		cancel(nil)
+		return nil, fmt.Errorf("%s: %w", shown(u), err)
+	}
+	return fetch.Watch(ctx, cancel, c.stall, resp.Body), nil
+}
+
+// send asks for a URL that has no login in it. The error holds no URL.
+func send(ctx context.Context, client *retryablehttp.Client, u *url.URL, login *placeLogin, header http.Header) (*http.Response, error) {
+	if login != nil {
+		ctx = context.WithValue(ctx, placeLogin{}, login)
+	}
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host = u, u.Host
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if resp != nil {
+			resp.Body.Close()
+		}
+		return nil, plainError(err)
+	}
+	return resp, nil
+}
+
+// plainError takes the URL out of an error, since a redirect may have put a
+// secret there, and marks what no repetition cures.
+func plainError(err error) error {
+	var u *url.Error
+	for errors.As(err, &u) {
+		err = u.Err
+	}
+	if errors.As(err, new(*loopError)) {
+		return fetch.Permanent(err)
+	}
+	return err
+}
+
+// statusError says what an answer that has no file in it means, and closes it.
+func statusError(resp *http.Response, now time.Time) error {
+	// A short body is read so that the connection can be used again.
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	resp.Body.Close()
+	status := fmt.Errorf("the server answers %s", resp.Status)
+	switch code := resp.StatusCode; {
+	case code == http.StatusNotFound, code == http.StatusGone:
+		return fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
+	case code == http.StatusTooManyRequests,
+		code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
+		return &fetch.BusyError{After: retryAfter(resp.Header, now), Err: status}
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return fetch.Permanent(fmt.Errorf("%w; it may want a login", status))
+	case code == http.StatusProxyAuthRequired:
+		return fetch.Permanent(fmt.Errorf("%w; the proxy wants a login", status))
+	case code == http.StatusRequestTimeout, code >= 500:
+		return status
+	}
+	return fetch.Permanent(status)
 }

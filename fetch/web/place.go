@@ -1,11 +1,19 @@
 package web
 
 import (
-	"errors"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/samebits/samebits/fetch"
 	"github.com/samebits/samebits/lockfile"
 )
+
+// keeperPause is the least time between two requests to a keeper.
+const keeperPause = 200 * time.Millisecond
 
 // A Place is where files of an archive, or of any, can be had.
 type Place struct {
@@ -15,14 +23,124 @@ type Place struct {
 	// may hold a login.
 	URL string
 	// Archive is the archive that lies there; zero for any. One without a
-	// URL stands for every archive of its name.
+	// URL stands for every archive of its name. Files of which the lock names
+	// no archive are looked for at every place.
 	Archive lockfile.Archive
 	// Keeper marks a place that keeps everything for everyone, and is asked
 	// for one file at a time.
 	Keeper bool
 }
 
+type source struct {
+	client   *Client
+	place    Place
+	template *template
+	login    *placeLogin
+}
+
 // New returns the place as a source. It fails where the URL cannot be used.
 func New(client *Client, place Place) (fetch.Source, error) {
-	return nil, errors.ErrUnsupported
+	t, login, err := parseTemplate(place.URL)
+	if err != nil {
+		return nil, err
+	}
+	return &source{client: client, place: place, template: t, login: login}, nil
+}
+
+// Name is the URL or template, without a login and without query values.
+func (s *source) Name() string { return s.template.name }
+
+// Serves reports whether the entry is of the place's archive.
+func (s *source) Serves(e lockfile.Entry) bool {
+	a := s.place.Archive
+	return a == (lockfile.Archive{}) || e.Archive.Name == "" ||
+		a.Name == e.Archive.Name && (a.URL == "" || a.URL == e.Archive.URL)
+}
+
+// Limits are shared by all places on one host.
+func (s *source) Limits() fetch.Limits {
+	l := fetch.Limits{Host: s.template.base.Host}
+	if s.place.Keeper {
+		l.Parallel, l.Every = 1, keeperPause
+	}
+	return l
+}
+
+// Open asks for the file, or for its rest with Range and If-Range (RFC 9110,
+// section 14).
+func (s *source) Open(ctx context.Context, req fetch.Request) (*fetch.Body, error) {
+	u, err := s.template.expand(req)
+	if err != nil {
+		return nil, err
+	}
+	header := http.Header{}
+	if req.Offset > 0 {
+		header.Set("Range", fmt.Sprintf("bytes=%d-", req.Offset))
+		if req.Validator != "" {
+			header.Set("If-Range", req.Validator)
+		}
+	}
+	resp, err := send(ctx, s.client.once, u, s.login, header)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return &fetch.Body{ReadCloser: resp.Body, Size: resp.ContentLength, Validator: validator(resp.Header)}, nil
+	case resp.StatusCode == http.StatusPartialContent && req.Offset > 0:
+		return partial(resp, req.Offset)
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && req.Offset > 0:
+		return s.beyond(ctx, resp, req)
+	}
+	return nil, statusError(resp, time.Now())
+}
+
+// partial checks that an answer is the rest that was asked for.
+func partial(resp *http.Response, offset int64) (*fetch.Body, error) {
+	r, err := parseContentRange(resp.Header.Get("Content-Range"))
+	if err == nil && r.first != offset {
+		err = fmt.Errorf("answers from byte %d when asked from byte %d", r.first, offset)
+	}
+	if err == nil && resp.ContentLength >= 0 && resp.ContentLength != r.last-r.first+1 {
+		err = fmt.Errorf("sends %d bytes as the range %s", resp.ContentLength, resp.Header.Get("Content-Range"))
+	}
+	if err == nil && r.size >= 0 && r.last != r.size-1 {
+		err = fmt.Errorf("sends only %s when asked for the rest", resp.Header.Get("Content-Range"))
+	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	size := r.size
+	if size < 0 {
+		size = r.last + 1
+	}
+	return &fetch.Body{ReadCloser: resp.Body, Offset: offset, Size: size, Validator: validator(resp.Header)}, nil
+}
+
+// beyond deals with an answer that there is nothing at the offset: the file is
+// there in full, or the bytes that we have are of another one.
+func (s *source) beyond(ctx context.Context, resp *http.Response, req fetch.Request) (*fetch.Body, error) {
+	size, err := strconv.ParseInt(strings.TrimPrefix(resp.Header.Get("Content-Range"), "bytes */"), 10, 64)
+	resp.Body.Close()
+	if err == nil && size == req.Offset {
+		return &fetch.Body{ReadCloser: http.NoBody, Offset: size, Size: size}, nil
+	}
+	req.Offset, req.Validator = 0, ""
+	return s.Open(ctx, req)
+}
+
+// validator returns what If-Range may be sent with: a strong ETag, or the
+// date of the last change where the server's clock says that it cannot have
+// changed within the same second (RFC 9110, sections 8.8.2.2 and 13.1.5).
+func validator(h http.Header) string {
+	if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
+		return tag
+	}
+	modified, err1 := http.ParseTime(h.Get("Last-Modified"))
+	date, err2 := http.ParseTime(h.Get("Date"))
+	if err1 == nil && err2 == nil && date.Sub(modified) >= time.Second {
+		return h.Get("Last-Modified")
+	}
+	return ""
 }
