@@ -1,8 +1,6 @@
 package apt
 
 import (
-	"net/url"
-
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/distro/rootfs"
 )
@@ -12,7 +10,8 @@ import (
 type Config struct {
 	// Architectures are those that packages may have, the native one first.
 	Architectures []string
-	// Repositories are in apt's order, one for each URI and suite.
+	// Repositories are in apt's order, one for each type, URI, suite and set
+	// of architectures.
 	Repositories []Repository
 	// Pins are the entries of apt's preferences, in apt's order.
 	Pins []Pin
@@ -22,6 +21,8 @@ type Config struct {
 	DefaultRelease string
 	// Options is the whole of apt.conf and apt.conf.d.
 	Options *Options
+
+	logins []login
 }
 
 // Native returns the architecture of the root's own programs.
@@ -93,44 +94,36 @@ type Fingerprint struct {
 	Exact bool
 }
 
-// Load reads the configuration of the system below root.
+// A loader is a configuration while it is read.
+type loader struct {
+	*Config
+	root     *rootfs.Root
+	events   *distro.Events
+	keyrings []string // for repositories that name none
+}
+
+// Load reads the configuration of the system below root. A root without apt
+// has an empty one.
 func Load(root *rootfs.Root, events *distro.Events) (*Config, error) {
-	return &Config{Options: &Options{}}, nil
+	o, err := loadOptions(root)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{Config: &Config{Options: o}, root: root, events: events}
+	l.ListsDir = o.File("Dir::State::lists")
+	l.ArchivesDir = o.File("Dir::Cache::archives")
+	l.DefaultRelease = o.Find("APT::Default-Release")
+	if l.Architectures, err = architectures(root, o); err != nil {
+		return nil, err
+	}
+	if l.keyrings, err = trustedKeyrings(root, o); err != nil {
+		return nil, err
+	}
+	for _, load := range []func() error{l.loadSources, l.loadLogins, l.loadPins} {
+		if err := load(); err != nil {
+			return nil, err
+		}
+	}
+	l.checkProxies()
+	return l.Config, nil
 }
-
-// Proxy returns the proxy for a request, nil for none. ok is false where the
-// configuration says nothing about it.
-func (c *Config) Proxy(u *url.URL) (proxy *url.URL, ok bool) { return nil, false }
-
-// Login returns the user and password that auth.conf has for a request.
-func (c *Config) Login(u *url.URL) (login *url.Userinfo, ok bool) { return nil, false }
-
-// Options is the tree of apt.conf.
-type Options struct{}
-
-// A Pin is one entry of apt's preferences.
-type Pin struct{}
-
-// A Candidate is one version of a package in one index.
-type Candidate struct {
-	Package, Version, Source, Arch string
-	// Release is what the index's Release file says, nil for the installed
-	// version of dpkg's status.
-	Release *Release
-}
-
-// A Release is what a Release file says of itself, as far as pins go by it.
-type Release struct {
-	Origin, Label, Suite, Codename, Version, Component, Site string
-	NotAutomatic, ButAutomaticUpgrades                       bool
-}
-
-// Priority returns apt's pin priority for a version.
-func (c *Config) Priority(v Candidate) int { return 500 }
-
-// ListsName returns the name of the file in [Config.ListsDir] that apt keeps
-// what it got from uri in.
-func ListsName(uri string) string { return uri }
-
-// ParseMirrorList reads the list behind a mirror: URI, best first.
-func ParseMirrorList(data []byte) []string { return nil }
