@@ -128,6 +128,22 @@ func TestMergeLeavesItsInputsAlone(t *testing.T) {
 	}
 }
 
+// Two merges of one lock must not write into one another's comments.
+func TestMergesShareNothing(t *testing.T) {
+	spare := append(make([]string, 0, 8), "# base")
+	base := &Lock{Entries: []Entry{{Digest: digest(t, sumA), Path: "a", Archive: Archive{Name: "A"}, Comments: spare}}}
+	first, err := Merge(base, mustParse(t, "#: archive A\n# x\n"+sumA+"  a\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Merge(base, mustParse(t, "#: archive A\n# y\n"+sumA+"  a\n")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"# base", "# x"}, first.Entries[0].Comments); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestArchiveName(t *testing.T) {
 	tests := []struct{ origin, label, want string }{
 		{"Debian", "Debian", "Debian"},
