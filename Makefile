@@ -29,12 +29,13 @@ test: deps ## all tests, with the race detector
 quick: ## the tests that take no more than seconds
 	go test -short ./...
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, links in the documents
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r ls -d 2>/dev/null | xargs -r gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
 	go vet ./... ./.ci/report
 	go -C .ci/tools build -o "$(CURDIR)/dist/staticcheck" honnef.co/go/tools/cmd/staticcheck
 	dist/staticcheck ./... ./.ci/report
+	.ci/links
 
 fuzz: ## every fuzz target for FUZZTIME
 	for package in $$(go list ./...); do \
