@@ -114,6 +114,6 @@ func (b *board) failed(c *candidate, o outcome, now time.Time) {
 // pause doubles with each time, and varies so that those who failed together
 // do not come back together.
 func (b *board) pause(times int) time.Duration {
-	d := b.policy.Backoff << min(times-1, 10)
+	d := b.policy.Backoff << max(0, min(times-1, 10))
 	return d/2 + rand.N(d)
 }
