@@ -237,8 +237,8 @@ func (s *Status) setStatus(field []byte) error {
 func (s *Status) check() error {
 	for _, f := range []struct{ name, value, extra string }{
 		{"package", s.Package, "+-._"},
-		{"version", s.Version, "+-.~:_"},
-		{"architecture", s.Arch, "-_"},
+		{"version", s.Version, "+-.~:"},
+		{"architecture", s.Arch, "-"},
 	} {
 		if f.value == "" {
 			if f.name == "architecture" && s.Absent() {
