@@ -4,21 +4,29 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/debian/apt"
 	"github.com/samebits/samebits/lockfile"
 )
 
 // An offer is one version of a package that can be had, or is there already.
 type offer struct {
 	distro.Package
+	source                                 string // as the field stands
 	multiArch                              string
 	preDepends, depends, breaks, conflicts string
 	provides                               string
-	// priority is apt's pin priority.
-	priority int
-	// entry is the file; its path is empty where no index has it.
+	// releases are of the indexes that have it; there says that it is the
+	// version that is locked or installed.
+	releases []apt.Release
+	there    bool
+	priority int // apt's pin priority
+	// entry is the file and date that of the index; the path is empty where
+	// no index has it.
 	entry lockfile.Entry
+	date  time.Time
 }
 
 // A slot is the place that one version of a package can take in a system.
@@ -37,35 +45,65 @@ type market struct {
 	providers map[string][]*offer
 }
 
-// newMarket orders the offers, which come in the order of apt's sources. Of
-// one version that several indexes have, the first counts, with the highest of
-// their priorities; but one whose file is in keep goes before others, so that
-// what is locked already stays as it is.
-func newMarket(native string, all []*offer, keep map[lockfile.Digest]bool) *market {
+// newMarket joins the offers of one version and orders them. Where several
+// files are offered for it, the one that is in keep counts, so that what is
+// locked stays as it is; else the one that a lock prefers to name.
+func newMarket(native string, all []*offer, keep map[lockfile.Digest]bool, priority func(*offer) int) *market {
 	m := &market{native: native, offers: map[slot][]*offer{}, slots: map[string][]slot{}, providers: map[string][]*offer{}}
 	for _, o := range all {
 		at := m.slot(o.Package)
 		i := slices.IndexFunc(m.offers[at], func(p *offer) bool { return p.Version == o.Version })
 		if i < 0 {
-			m.offers[at] = append(m.offers[at], o)
+			copied := *o
+			m.offers[at] = append(m.offers[at], &copied)
 			continue
 		}
-		first := m.offers[at][i]
-		highest := max(first.priority, o.priority)
-		if o.entry.Path != "" && (first.entry.Path == "" || keep[o.entry.Digest] && !keep[first.entry.Digest]) {
-			first = o
-			m.offers[at][i] = o
-		}
-		first.priority = highest
+		m.offers[at][i].join(o, keep)
 	}
-	for at, list := range m.offers {
-		slices.SortStableFunc(list, func(a, b *offer) int {
-			c, err := compareVersions(b.Version, a.Version)
-			if err != nil {
-				return strings.Compare(b.Version, a.Version)
+	for _, list := range m.offers {
+		for _, o := range list {
+			o.priority = priority(o)
+		}
+	}
+	m.order()
+	return m
+}
+
+// join makes o stand for p too.
+func (o *offer) join(p *offer, keep map[lockfile.Digest]bool) {
+	releases, there := slices.Concat(o.releases, p.releases), o.there || p.there
+	newest := o.date
+	if p.date.After(newest) {
+		newest = p.date
+	}
+	same := o.entry.Digest == p.entry.Digest && o.entry.Archive == p.entry.Archive
+	if p.before(o, keep) {
+		*o = *p
+	}
+	if same {
+		o.date = newest
+	}
+	o.releases, o.there = releases, there
+}
+
+// before reports whether the file of o goes before that of p.
+func (o *offer) before(p *offer, keep map[lockfile.Digest]bool) bool {
+	rank := func(x *offer) int {
+		n := 0
+		for i, worse := range []bool{x.entry.Archive.URL != "", x.entry.Unsigned, !keep[x.entry.Digest], x.entry.Path == ""} {
+			if worse {
+				n |= 1 << i
 			}
-			return c
-		})
+		}
+		return n
+	}
+	return cmp.Or(rank(o)-rank(p), o.entry.Compare(p.entry), strings.Compare(o.entry.Digest.String(), p.entry.Digest.String())) < 0
+}
+
+// order sorts what is there, and notes who provides what.
+func (m *market) order() {
+	for at, list := range m.offers {
+		slices.SortStableFunc(list, func(a, b *offer) int { return orderVersions(b.Version, a.Version) })
 		m.slots[at.name] = append(m.slots[at.name], at)
 		for _, o := range list {
 			for _, name := range o.providedNames() {
@@ -81,7 +119,6 @@ func newMarket(native string, all []*offer, keep map[lockfile.Digest]bool) *mark
 			return cmp.Or(m.compareSlots(m.slot(a.Package), m.slot(b.Package)), strings.Compare(a.Version, b.Version))
 		})
 	}
-	return m
 }
 
 // compareSlots puts the native architecture first.
@@ -95,9 +132,11 @@ func (m *market) compareSlots(s, t slot) int {
 	return cmp.Or(foreign(s)-foreign(t), s.compare(t))
 }
 
-func (m *market) slot(p distro.Package) slot {
+func (m *market) slot(p distro.Package) slot { return slotOf(p, m.native) }
+
+func slotOf(p distro.Package, native string) slot {
 	if p.Arch == "all" {
-		return slot{p.Name, m.native}
+		return slot{p.Name, native}
 	}
 	return slot{p.Name, p.Arch}
 }
@@ -112,7 +151,7 @@ func (m *market) candidate(at slot, current *offer, banned map[*offer]bool) *off
 		switch {
 		case o.priority <= 0 || banned[o]:
 		case best != nil && o.priority <= best.priority:
-		case current != nil && o.priority < 1000 && older(o.Version, current.Version):
+		case current != nil && o.priority < 1000 && orderVersions(o.Version, current.Version) < 0:
 		default:
 			best = o
 		}
@@ -120,20 +159,15 @@ func (m *market) candidate(at slot, current *offer, banned map[*offer]bool) *off
 	return best
 }
 
-func older(a, b string) bool {
-	c, err := compareVersions(a, b)
-	return err == nil && c < 0
-}
-
 func (o *offer) providedNames() []string {
-	clauses, err := parseNeeds(o.provides)
+	clauses, err := ParseDependencies(o.provides)
 	if err != nil {
 		return nil
 	}
 	var names []string
 	for _, c := range clauses {
-		if !slices.Contains(names, c[0].name) {
-			names = append(names, c[0].name)
+		if !slices.Contains(names, c[0].Name) {
+			names = append(names, c[0].Name)
 		}
 	}
 	return names
@@ -142,21 +176,21 @@ func (o *offer) providedNames() []string {
 // fits reports whether o is what n wants when a package of architecture arch
 // has n. Providers count where asked for any version or for that which they
 // say they provide.
-func (m *market) fits(o *offer, n need, arch string) bool {
-	if !m.rightArch(o, n.qualifier, arch) {
+func (m *market) fits(o *offer, n Relation, arch string) bool {
+	if !m.rightArch(o, n.Arch, arch) {
 		return false
 	}
-	if o.Name == n.name && n.allows(o.Version) {
+	if o.Name == n.Name && n.Accepts(o.Version) {
 		return true
 	}
 	return o.stands(n)
 }
 
 // stands reports whether o provides what n names.
-func (o *offer) stands(n need) bool {
-	clauses, err := parseNeeds(o.provides)
-	return err == nil && slices.ContainsFunc(clauses, func(c []need) bool {
-		return c[0].name == n.name && (n.op == "" || c[0].op == "=" && n.allows(c[0].version))
+func (o *offer) stands(n Relation) bool {
+	clauses, err := ParseDependencies(o.provides)
+	return err == nil && slices.ContainsFunc(clauses, func(c Dependency) bool {
+		return c[0].Name == n.Name && (n.Operator == "" || c[0].Operator == "=" && n.Accepts(c[0].Version))
 	})
 }
 
@@ -175,4 +209,21 @@ func (m *market) rightArch(o *offer, qualifier, arch string) bool {
 		return have == m.native
 	}
 	return have == qualifier
+}
+
+// orderVersions orders two versions as dpkg does, and what is no version by
+// its bytes.
+func orderVersions(a, b string) int {
+	if c, err := CompareVersions(a, b); err == nil {
+		return c
+	}
+	return strings.Compare(a, b)
+}
+
+// withoutEpoch returns the part of a version that file names carry.
+func withoutEpoch(v string) string {
+	if _, rest, ok := strings.Cut(v, ":"); ok {
+		return rest
+	}
+	return v
 }

@@ -68,7 +68,7 @@ func (r *resolver) complete() (culprit *offer, reason string, err error) {
 		p := r.chosen[queue[0]]
 		same := r.locked[queue[0]] == p
 		queue = queue[1:]
-		needs, err := parseNeeds(p.preDepends + "," + p.depends)
+		needs, err := ParseDependencies(p.preDepends + "," + p.depends)
 		if err != nil {
 			return nil, "", fmt.Errorf("the dependencies of %s: %w", p.Package, err)
 		}
@@ -96,27 +96,27 @@ func (r *resolver) complete() (culprit *offer, reason string, err error) {
 }
 
 // met reports whether one of the set is an alternative that p wants.
-func (r *resolver) met(set map[slot]*offer, p *offer, clause []need) bool {
-	return slices.ContainsFunc(clause, func(n need) bool {
-		for _, at := range r.slots[n.name] {
+func (r *resolver) met(set map[slot]*offer, p *offer, clause Dependency) bool {
+	return slices.ContainsFunc(clause, func(n Relation) bool {
+		for _, at := range r.slots[n.Name] {
 			if o := set[at]; o != nil && r.fits(o, n, p.Arch) {
 				return true
 			}
 		}
-		return slices.ContainsFunc(r.providers[n.name], func(o *offer) bool {
+		return slices.ContainsFunc(r.providers[n.Name], func(o *offer) bool {
 			return set[r.slot(o.Package)] == o && r.fits(o, n, p.Arch)
 		})
 	})
 }
 
 // newcomer returns the chosen offer that took the place of what met the clause.
-func (r *resolver) newcomer(p *offer, clause []need) *offer {
+func (r *resolver) newcomer(p *offer, clause Dependency) *offer {
 	for _, at := range r.sorted() {
 		old := r.locked[at]
 		if old == nil || r.chosen[at] == old {
 			continue
 		}
-		if slices.ContainsFunc(clause, func(n need) bool { return r.fits(old, n, p.Arch) }) {
+		if slices.ContainsFunc(clause, func(n Relation) bool { return r.fits(old, n, p.Arch) }) {
 			return r.chosen[at]
 		}
 	}
@@ -126,15 +126,15 @@ func (r *resolver) newcomer(p *offer, clause []need) *offer {
 // pick returns what apt would install for an unmet clause: of the first
 // alternative that can be had the package of that name, else the provider with
 // the highest priority.
-func (r *resolver) pick(p *offer, clause []need) *offer {
+func (r *resolver) pick(p *offer, clause Dependency) *offer {
 	for _, n := range clause {
-		for _, at := range r.slots[n.name] {
-			if o := r.free(at); o != nil && o.Name == n.name && r.fits(o, n, p.Arch) {
+		for _, at := range r.slots[n.Name] {
+			if o := r.free(at); o != nil && o.Name == n.Name && r.fits(o, n, p.Arch) {
 				return o
 			}
 		}
 		var best *offer
-		for _, provider := range r.providers[n.name] {
+		for _, provider := range r.providers[n.Name] {
 			o := r.free(r.slot(provider.Package))
 			if o == provider && r.fits(o, n, p.Arch) && (best == nil || o.priority > best.priority) {
 				best = o
@@ -181,12 +181,12 @@ func (r *resolver) quarrels() error {
 	for _, at := range r.sorted() {
 		p := r.chosen[at]
 		for field, value := range map[string]string{"breaks": p.breaks, "conflicts with": p.conflicts} {
-			against, err := parseNeeds(value)
+			against, err := ParseDependencies(value)
 			if err != nil {
 				return fmt.Errorf("what %s %s: %w", p.Package, field, err)
 			}
 			for _, clause := range against {
-				errs = append(errs, r.against(p, field, clause[0], byName[clause[0].name])...)
+				errs = append(errs, r.against(p, field, clause[0], byName[clause[0].Name])...)
 			}
 		}
 	}
@@ -195,21 +195,21 @@ func (r *resolver) quarrels() error {
 }
 
 // against names those of the others that p does not bear.
-func (r *resolver) against(p *offer, verb string, n need, others []*offer) (errs []error) {
+func (r *resolver) against(p *offer, verb string, n Relation, others []*offer) (errs []error) {
 	for _, o := range others {
 		if o.Name == p.Name && r.locked[r.slot(p.Package)] == p {
 			continue
 		}
 		own := o == p || o.Name == p.Name // a package may provide what it replaces
-		wrongArch := n.qualifier != "" && n.qualifier != "any" && !r.rightArch(o, n.qualifier, p.Arch)
-		if !own && !wrongArch && (o.Name == n.name && n.allows(o.Version) || o.stands(n)) {
+		wrongArch := n.Arch != "" && n.Arch != "any" && !r.rightArch(o, n.Arch, p.Arch)
+		if !own && !wrongArch && (o.Name == n.Name && n.Accepts(o.Version) || o.stands(n)) {
 			errs = append(errs, fmt.Errorf("%s %s (%s)", p.Package, verb+" "+o.Package.String(), n))
 		}
 	}
 	return errs
 }
 
-func clauseString(clause []need) string {
+func clauseString(clause Dependency) string {
 	parts := make([]string, len(clause))
 	for i, n := range clause {
 		parts[i] = n.String()
