@@ -14,7 +14,8 @@ import (
 )
 
 // Locate finds the file of each package at exactly its version: in the indexes
-// of the root (or fresh ones), then in apt's package cache.
+// of the root (or fresh ones), in apt's package cache, in archives that keep
+// the past.
 func (s *System) Locate(ctx context.Context, req distro.LocateRequest) (*distro.Located, error) {
 	names := make(map[string]bool, len(req.Packages))
 	for _, p := range req.Packages {
@@ -31,6 +32,9 @@ func (s *System) Locate(ctx context.Context, req distro.LocateRequest) (*distro.
 		if err := l.inPackageCache(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if len(l.left) > 0 && req.Snapshots && req.Fetcher != nil {
+		l.inPast(ctx, req)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -154,6 +158,33 @@ func sameRelations(s Status, r archive.Record) bool {
 	squeeze := func(v string) string { return strings.Join(strings.Fields(v), " ") }
 	return squeeze(s.Depends) == squeeze(r.Depends) && squeeze(s.PreDepends) == squeeze(r.PreDepends) &&
 		squeeze(s.Provides) == squeeze(r.Provides)
+}
+
+// inPast asks archives that keep old versions.
+func (l *locating) inPast(ctx context.Context, req distro.LocateRequest) {
+	keys := newKeyrings(l.s.Files, func(string) {}) // warned of before
+	var suites []pastSuite
+	for _, repo := range l.s.repositories() {
+		p := pastSuite{repo: *repo, keys: keys.of(repo.Trust)}
+		for _, x := range l.catalog.indexes {
+			if x.repo == repo && !x.unsigned {
+				p.now = x.release
+			}
+		}
+		suites = append(suites, p)
+	}
+	found, reasons := l.s.searchPast(ctx, req, slices.Clone(l.left), suites)
+	l.take(func(p distro.Package) (located, bool) {
+		r, ok := found[p]
+		if !ok {
+			return located{}, false
+		}
+		e := lockfile.Entry{Digest: r.Digest, Path: r.Path, Archive: lockfile.Archive{Name: r.release.Archive()}}
+		return located{e, r.release.Date}, true
+	})
+	for p, reason := range reasons {
+		l.reasons[p] = reason
+	}
 }
 
 // result makes the lock.
