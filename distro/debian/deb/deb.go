@@ -36,8 +36,8 @@ type Control struct {
 	Package, Version, Architecture string
 	// Essential says that dpkg does not remove the package without force.
 	Essential bool
-	// PreDepends and Depends are the fields as they stand, line ends kept.
-	PreDepends, Depends string
+	// The relations to other packages, as the fields stand, line ends kept.
+	PreDepends, Depends, Provides, Conflicts, Breaks string
 	// Paragraph is the whole paragraph as it stands, each line with its LF
 	// and no empty line after it: the way in which indexes have it.
 	Paragraph []byte
@@ -159,6 +159,9 @@ func parse(text []byte) (*Control, error) {
 		Essential:    strings.EqualFold(p.Get("Essential"), "yes"),
 		PreDepends:   p.Get("Pre-Depends"),
 		Depends:      p.Get("Depends"),
+		Provides:     p.Get("Provides"),
+		Conflicts:    p.Get("Conflicts"),
+		Breaks:       p.Get("Breaks"),
 	}
 	for _, f := range []struct{ name, value string }{
 		{"Package", c.Package}, {"Version", c.Version}, {"Architecture", c.Architecture},
