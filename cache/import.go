@@ -149,6 +149,9 @@ func (im *importer) tar(f *os.File) error {
 		if err := lockfile.CheckPath(called); err != nil {
 			return err
 		}
+		if _, sparse := h.PAXRecords["GNU.sparse.major"]; sparse {
+			return fmt.Errorf("%s is stored as a sparse file; unpack the archive and import the directory", called)
+		}
 		at, err := f.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return err
@@ -165,11 +168,14 @@ func (im *importer) tar(f *os.File) error {
 // add hashes what r has, and copies it if the cache does not have it. The
 // bytes are hashed again on the way in, so a file that changes meanwhile is
 // refused. clone may be nil.
-func (im *importer) add(r io.ReadSeeker, called string, clone func(*Partial) (bool, error)) error {
+func (im *importer) add(r *io.SectionReader, called string, clone func(*Partial) (bool, error)) error {
 	h := sha256.New()
 	size, err := hashAll(im.ctx, h, r)
 	if err != nil {
 		return err
+	}
+	if size != r.Size() {
+		return io.ErrUnexpectedEOF
 	}
 	d := lockfile.Digest(h.Sum(nil))
 	p, err := im.c.Begin(im.ctx, d)
