@@ -18,6 +18,7 @@ const maxRepositories = 10_000
 type entry struct {
 	file                           string
 	line                           int
+	deb822                         bool
 	types, uris, suites, comps     []string
 	archSet, archPlus, archMinus   []string
 	signedBy                       string
@@ -211,6 +212,7 @@ func paragraphEntry(p deb822.Paragraph) *entry {
 		return nil
 	}
 	e := &entry{
+		deb822: true,
 		types:  strings.Fields(p.Get("Types")),
 		uris:   strings.Fields(p.Get("URIs")),
 		suites: strings.Fields(p.Get("Suites")),
@@ -239,7 +241,9 @@ func (l *loader) add(e *entry) error {
 				return err
 			}
 			for _, suite := range e.suites {
-				suite = strings.ReplaceAll(suite, "$(ARCH)", l.Native())
+				if e.deb822 || strings.HasSuffix(suite, "/") { // where apt does it
+					suite = strings.ReplaceAll(suite, "$(ARCH)", l.Native())
+				}
 				if err := checkSuite(suite, e.comps); err != nil {
 					return err
 				}

@@ -61,7 +61,10 @@ func normaliseURI(uri, native string) (string, error) {
 		rest = local // "file:///srv" is "file:/srv"
 	}
 	uri = scheme + ":" + rest
-	return strings.TrimRight(uri, "/") + "/", nil
+	if !strings.HasSuffix(uri, "/") {
+		uri += "/"
+	}
+	return uri, nil
 }
 
 // redact hides the password of a URI, for messages.
