@@ -29,3 +29,20 @@ func FuzzReadBinFiles(f *testing.F) {
 		}
 	})
 }
+
+func FuzzReadVersions(f *testing.F) {
+	f.Add(`{"binary":"hello","result":[{"binary_version":"2.10-3","name":"hello","source":"hello","version":"2.10-3"},{"binary_version":"1:2.10-3"}]}`, "2.10-3")
+	f.Add(`{"result":[{}]}`, "")
+	f.Add(`null`, "1")
+	f.Fuzz(func(t *testing.T, data, version string) {
+		versions, err := readVersions(strings.NewReader(data), version)
+		if err != nil && versions != nil || len(versions) > maxEpochs {
+			t.Fatalf("%d versions, error %v", len(versions), err)
+		}
+		for _, v := range versions {
+			if v != version && !strings.HasSuffix(v, ":"+version) {
+				t.Fatalf("%q is not %q", v, version)
+			}
+		}
+	})
+}

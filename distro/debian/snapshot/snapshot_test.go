@@ -173,3 +173,40 @@ func TestClientBlobPrefersPlainNames(t *testing.T) {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
 }
+
+func TestSeenAt(t *testing.T) {
+	server := snapshottest.NewServer(t)
+	deb := snapshottest.Deb{Name: "hello", Version: "1:2.10-3", Arch: "amd64"}
+	seen := time.Date(2022, 12, 26, 15, 0, 0, 0, time.UTC)
+	server.AddBinary("hello", "1:2.10-3", snapshottest.BinFiles("debian", seen, deb))
+	server.AddVersions("hello", "1:2.10-2", "1:2.10-3")
+	service, _ := snapshot.NewService(server.Mirror("Debian", "debian"))
+	security, _ := snapshot.NewService(server.Mirror("", "debian-security"))
+	plain, _ := snapshot.NewService(distro.Mirror{Keeper: true, URL: server.URL + "/debian/{{.Timestamp}}/{{.Path}}"})
+	client := snapshot.NewClient(snapshottest.Fetcher{}, 20)
+	if got, err := client.SeenAt(t.Context(), service, deb.Path()); err != nil || !got.Equal(seen) {
+		t.Errorf("got %s, %v", got, err)
+	}
+	for name, c := range map[string]struct {
+		service *snapshot.Service
+		path    string
+	}{
+		"another archive":    {security, deb.Path()},
+		"another directory":  {service, "pool/contrib/h/hello/hello_2.10-3_amd64.deb"},
+		"another version":    {service, "pool/main/h/hello/hello_2.10-1_amd64.deb"},
+		"an unknown package": {service, "pool/main/n/none/none_1_amd64.deb"},
+		"not a package":      {service, "pool/README"},
+		"no interface":       {plain, deb.Path()},
+	} {
+		if at, err := client.SeenAt(t.Context(), c.service, c.path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: got %s, %v", name, at, err)
+		}
+	}
+	server.Mood = func(w http.ResponseWriter, _ *http.Request) bool {
+		_, _ = w.Write([]byte("<html>")) // the client may be gone
+		return true
+	}
+	if _, err := client.SeenAt(t.Context(), service, deb.Path()); err == nil || !strings.Contains(err.Error(), "/mr/binary/hello/ cannot be used") {
+		t.Errorf("garbage gave %v", err)
+	}
+}

@@ -57,6 +57,15 @@ func (s *Server) Add(archive string, at time.Time, dir string) {
 // AddBinary has the machine-readable interface know a package.
 func (s *Server) AddBinary(name, version, answer string) { s.bins[name+"/"+version] = answer }
 
+// AddVersions has the interface list versions of a package.
+func (s *Server) AddVersions(name string, versions ...string) {
+	var list []string
+	for _, v := range versions {
+		list = append(list, fmt.Sprintf(`{"binary_version":%q,"name":%q,"source":%q,"version":%q}`, v, name, name, v))
+	}
+	s.bins[name+"/"] = fmt.Sprintf(`{"binary":%q,"result":[%s]}`, name, strings.Join(list, ","))
+}
+
 // BinFiles returns an answer of the interface's form about one file.
 func BinFiles(archive string, firstSeen time.Time, d Deb) string {
 	dir, base := filepath.Split(d.Path())
