@@ -23,6 +23,8 @@ import (
 // Distro is the family of Debian, a [distro.Distro].
 type Distro struct{}
 
+var _ distro.Distro = Distro{}
+
 // Traits returns what the family is known by.
 func (Distro) Traits() distro.Traits {
 	return distro.Traits{
@@ -87,7 +89,16 @@ type System struct {
 	id     lockfile.System
 }
 
-// open is what Distro.Open does.
+// Open reads the identity and the configuration of the system below root.
+func (Distro) Open(root string, events *distro.Events) (distro.System, error) {
+	s, err := open(root, events)
+	if err != nil {
+		return nil, err // not a nil *System in a System that is not nil
+	}
+	return s, nil
+}
+
+// open is Open with the type of its own.
 func open(root string, events *distro.Events) (*System, error) {
 	if !filepath.IsAbs(root) {
 		return nil, fmt.Errorf("the root %q is not an absolute path", root)
