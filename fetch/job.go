@@ -167,7 +167,14 @@ func (j *job) take(ctx context.Context, c *candidate) error {
 	if len(j.from) == 0 || j.from[len(j.from)-1] != c.name {
 		j.from = append(j.from, c.name)
 	}
-	return j.copy(ctx, body)
+	err = j.copy(ctx, body)
+	if errors.Is(err, errTooMuch) {
+		// Nothing is worth keeping of what may have been meant to fill a disk.
+		if rerr := j.reset(); rerr != nil {
+			return rerr
+		}
+	}
+	return err
 }
 
 func (j *job) start(body *Body) {

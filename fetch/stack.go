@@ -148,6 +148,8 @@ func (b bounding) Open(ctx context.Context, req Request) (*Body, error) {
 	return &out, nil
 }
 
+var errTooMuch = errors.New("sends more bytes than it announced or than a file may have")
+
 // bounded passes no more than left bytes, and no fewer where that is exact.
 type bounded struct {
 	io.ReadCloser
@@ -160,7 +162,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if int64(n) > b.left {
 		n = int(b.left)
 		b.left = 0
-		return n, errors.New("sends more bytes than it announced or than a file may have")
+		return n, Permanent(errTooMuch)
 	}
 	b.left -= int64(n)
 	if err == io.EOF && b.exact && b.left > 0 {

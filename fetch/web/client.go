@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +14,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
-	// A container without CA certificates can still use HTTPS.
-	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"github.com/samebits/samebits/fetch"
 )
@@ -182,7 +181,7 @@ func plainError(err error) error {
 	for errors.As(err, &u) {
 		err = u.Err
 	}
-	if errors.As(err, new(*loopError)) {
+	if errors.As(err, new(*loopError)) || errors.As(err, new(*tls.CertificateVerificationError)) {
 		return fetch.Permanent(err)
 	}
 	return err

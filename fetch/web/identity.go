@@ -26,6 +26,9 @@ type placeLogin struct {
 }
 
 func (i *identity) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "https" {
+		trustFallback()
+	}
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", i.userAgent)
 	req.Header.Del("Authorization")
