@@ -1,5 +1,29 @@
 // Command samebits locks the packages of an installed Linux system, and gives
 // the same bits to everyone who has the lock.
+//
+// It is where the packages of this module are wired together: each verb is a
+// file, and reads its flags, calls what does the work and tells the outcome.
+// All printing, the environment and the exit codes are here and nowhere else.
+// It refuses to hold any knowledge of distributions, sources or formats.
 package main
 
-func main() {}
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		got := <-signals
+		// A second signal ends the process at once, as the system does it.
+		signal.Stop(signals)
+		cancel(&signalError{got})
+	}()
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/samebits/samebits/cache"
+	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/fetch"
+	"github.com/samebits/samebits/lockfile"
+)
+
+// get brings files of locks into the cache and tells how it went. sys may be
+// nil. What cannot be had is a [*missingError] that lists it.
+func (s *session) get(c *cache.Cache, reqs []fetch.Request, locks []*lockfile.Lock, sys distro.System) error {
+	begun := time.Now()
+	if err := s.recheck(c, reqs); err != nil {
+		return err
+	}
+	var family distro.Distro
+	if len(locks) > 0 {
+		family = distro.ByLock(locks[0], families)
+	}
+	var access distro.Access
+	if sys != nil {
+		access = sys.Access()
+	}
+	bar := s.startProgress(len(reqs))
+	planner := &fetch.Planner{
+		Sources:  s.open(s.places(locks, family, sys), s.client(access)),
+		Store:    store{c},
+		Events:   bar.events(),
+		Parallel: s.Int("parallel"),
+	}
+	report := planner.Fetch(s.ctx, reqs)
+	bar.end()
+	// What arrived is worth keeping, also of a run that was interrupted.
+	err := s.keep(c, reqs)
+	s.tellTroubles(report)
+	switch {
+	case report.Err != nil:
+		return report.Err
+	case err != nil:
+		return err
+	case len(report.Failed) > 0:
+		return s.tellFailed(report)
+	}
+	switch n := len(report.Fetched); {
+	case n == 0:
+		s.say("%s already in the cache %s", count(report.Present, "file"), c.Dir())
+	default:
+		already := ""
+		if report.Present > 0 {
+			already = fmt.Sprintf(", %d more had been there", report.Present)
+		}
+		s.say("%s fetched, %s in %s%s", count(n, "file"), size(report.Bytes), took(time.Since(begun)), already)
+	}
+	return nil
+}
+
+// keep sees to it that what arrived is on the disk, and known by its names.
+func (s *session) keep(c *cache.Cache, reqs []fetch.Request) error {
+	ctx := context.WithoutCancel(s.ctx)
+	if err := c.Sync(ctx); err != nil {
+		return err
+	}
+	var there []lockfile.Entry
+	for _, r := range reqs {
+		if c.Has(r.Entry.Digest) {
+			there = append(there, r.Entry)
+		}
+	}
+	err := c.Remember(ctx, there)
+	var readOnly *cache.ReadOnlyError
+	if errors.As(err, &readOnly) {
+		return nil // a cache that has all the files is as good without their names
+	}
+	return err
+}
+
+// recheck hashes the files that are in the cache. One that is damaged is set
+// aside, so that it is fetched again.
+func (s *session) recheck(c *cache.Cache, reqs []fetch.Request) error {
+	work := make(chan lockfile.Digest)
+	errs := make(chan error, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			var failed error
+			for d := range work {
+				_, err := c.Path(s.ctx, d)
+				var damaged *cache.DamagedError
+				switch {
+				case errors.As(err, &damaged):
+					s.warn("%v", err)
+				case err != nil && !isNotExist(err):
+					failed = err
+				}
+			}
+			errs <- failed
+		})
+	}
+	for _, r := range reqs {
+		if c.Has(r.Entry.Digest) {
+			work <- r.Entry.Digest
+		}
+	}
+	close(work)
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellTroubles names each source that did not give what it was asked for, once.
+// That a source does not have a file that another had is no trouble.
+func (s *session) tellTroubles(r *fetch.Report) {
+	for _, t := range r.Troubles {
+		var kinds []string
+		add := func(n int, what string) {
+			if n > 0 {
+				kinds = append(kinds, fmt.Sprintf("%s %s", times(n), what))
+			}
+		}
+		add(t.Lied, "gave a file with the wrong SHA-256")
+		add(t.Failed, "failed")
+		add(t.Busy, "asked to be left alone")
+		if len(kinds) == 0 {
+			s.detail("source %s did not have %s", t.Source, count(t.Missing, "file"))
+			continue
+		}
+		s.warn("source %s %s; last: %v", t.Source, strings.Join(kinds, ", "), t.Last)
+	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// tellFailed lists each file that could not be had and what each source said.
+func (s *session) tellFailed(r *fetch.Report) error {
+	for _, f := range r.Failed {
+		s.line(s.paint("31", "not found:") + " " + printable(f.Error()))
+	}
+	remedy := "name another place with --source"
+	if s.Bool("offline") {
+		remedy += ", or leave out --offline"
+	}
+	return missingf("%s of %d could not be had, %d are in the cache; %s",
+		count(len(r.Failed), "file"), len(r.Failed)+len(r.Fetched)+r.Present, len(r.Fetched)+r.Present, remedy)
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+)
+
+func (p *program) lockUpdate() *cli.Command {
+	return &cli.Command{
+		Name:      "update",
+		Usage:     "lock what the indexes offer now",
+		ArgsUsage: "FILE",
+		Description: "Makes a lock of the newest versions of the packages of a lock, with what these need besides, by the rules of the distribution. The indexes are fetched afresh and nothing is installed. What changes is told on standard error.\n\n" +
+			"Examples:\n" +
+			"  samebits lock update --write SHA256SUMS\n" +
+			"  samebits lock update -o SHA256SUMS.new SHA256SUMS\n" +
+			"  samebits lock update --offline SHA256SUMS",
+		Flags: append([]cli.Flag{
+			outputFlag(),
+			&cli.BoolFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the new lock in place of the old"},
+			rootFlag(),
+			allowMissingFlag("exit with 0 also where packages are missing"),
+			cacheFlag(),
+		}, networkFlags()...),
+		Action: p.verb((*session).lockUpdate),
+	}
+}
+
+func (s *session) lockUpdate() error {
+	name, output := s.Args().First(), s.String("output")
+	if s.Bool("write") {
+		if output != "" {
+			return s.usagef("--write and --output are two places to write to")
+		}
+		if name == "-" {
+			return s.usagef("--write wants a file, not standard input")
+		}
+		output = name
+	}
+	lock, err := s.readLock(name)
+	if err != nil {
+		return err
+	}
+	sys, _, err := s.system()
+	if err != nil {
+		return err
+	}
+	blobs := &lateCache{session: s}
+	defer blobs.close()
+	req := s.locateRequest(sys, blobs)
+	req.Fresh = !s.Bool("offline")
+	located, err := sys.Update(s.ctx, lock, req)
+	if err != nil {
+		return err
+	}
+	if err := s.writeOutput(output, located.Lock.Format()); err != nil {
+		return err
+	}
+	changes := differences(lock, located.Lock)
+	for _, c := range changes {
+		s.say("%s", c)
+	}
+	if len(changes) == 0 {
+		s.say("nothing changed: %s", summary(located.Lock))
+	} else {
+		s.say("%s: %s", count(len(changes), "change"), summary(located.Lock))
+	}
+	return s.tellUnlocated(located.Lock, located)
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"path/filepath"
+
+	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/lockfile"
+)
+
+// system opens the system below --root, and says of which family it is.
+func (s *session) system() (distro.System, distro.Distro, error) {
+	root, err := filepath.Abs(s.String("root"))
+	if err != nil {
+		return nil, nil, err
+	}
+	family, err := distro.Detect(root, families)
+	if err != nil {
+		return nil, nil, err
+	}
+	sys, err := family.Open(root, s.distroEvents())
+	if err != nil {
+		return nil, nil, err
+	}
+	return sys, family, nil
+}
+
+// hostFor opens the system that samebits runs in, for its mirrors, proxies and
+// logins. It is nil where that is of another family than the lock, or none.
+func (s *session) hostFor(l *lockfile.Lock) distro.System {
+	family, err := distro.Detect("/", families)
+	if err != nil || distro.ByLock(l, families) == nil ||
+		family.Traits().Family != distro.ByLock(l, families).Traits().Family {
+		return nil
+	}
+	sys, err := family.Open("/", s.distroEvents())
+	if err != nil {
+		s.detail("the configuration of this system is not used: %v", err)
+		return nil
+	}
+	return sys
+}
+
+// locateRequest says how far the flags let a distribution go for what it
+// looks for.
+func (s *session) locateRequest(sys distro.System, c *lateCache) distro.LocateRequest {
+	req := distro.LocateRequest{Snapshots: !s.Bool("no-snapshot")}
+	if !s.Bool("offline") {
+		req.Fetcher = &fetcher{session: s, client: s.client(sys.Access()), cache: c}
+	}
+	return req
+}
