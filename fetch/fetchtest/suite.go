@@ -62,8 +62,8 @@ func Run(t *testing.T, newSource func(t *testing.T, files map[string][]byte) fet
 	}
 	large := fetch.Request{Entry: lockfile.Entry{Path: "large", Digest: lockfile.DigestOf(files["large"])}}
 	t.Run("name", func(t *testing.T) {
-		if s.Name() == "" || s.Name() != s.Name() {
-			t.Errorf("Name() = %q", s.Name())
+		if first, again := s.Name(), s.Name(); first == "" || again != first {
+			t.Errorf("Name() = %q, then %q", first, again)
 		}
 		if !s.Serves(large.Entry) {
 			t.Errorf("Serves(%v) = false for a file that names no archive", large.Entry)
@@ -85,10 +85,10 @@ func read(s fetch.Source, req fetch.Request, want []byte) error {
 	}
 	defer body.Close()
 	if body.Offset != req.Offset && body.Offset != 0 {
-		return fmt.Errorf("Offset = %d when %d was asked for", body.Offset, req.Offset)
+		return fmt.Errorf("the body begins at %d when %d was asked for", body.Offset, req.Offset)
 	}
 	if body.Size != int64(len(want)) && body.Size != -1 {
-		return fmt.Errorf("Size = %d, want %d or -1", body.Size, len(want))
+		return fmt.Errorf("the size is given as %d, want %d or -1", body.Size, len(want))
 	}
 	got, err := io.ReadAll(body)
 	if err != nil {
