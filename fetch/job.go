@@ -35,7 +35,7 @@ func (j *job) entry() lockfile.Entry { return j.reqs[0].Entry }
 
 // settle brings the file into the store or finds that it cannot be had.
 func (j *job) settle(ctx context.Context) {
-	err := ctx.Err()
+	err := context.Cause(ctx)
 	if err == nil {
 		err = j.fetch(ctx)
 	}
@@ -59,7 +59,7 @@ func (j *job) fetch(ctx context.Context) error {
 		if ctx.Err() == nil {
 			j.run.fatal(&storeError{err})
 		}
-		return err
+		return context.Cause(ctx)
 	}
 	if part == nil {
 		j.state = statePresent
@@ -84,7 +84,7 @@ func (j *job) ask(ctx context.Context) error {
 	for {
 		c, err := b.pick(ctx, cands)
 		if err != nil {
-			return err
+			return context.Cause(ctx)
 		}
 		if c == nil {
 			j.attempts = append(j.attempts, b.leftovers(cands)...)

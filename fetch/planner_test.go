@@ -348,7 +348,13 @@ func TestStoreFails(t *testing.T) {
 		}
 		return nil
 	}}
-	r := newPlanner(store, places(t, serve(t, files))...).Fetch(t.Context(), requests(files))
+	p := newPlanner(store, places(t, serve(t, files))...)
+	p.Events = &fetch.Events{Done: func(e lockfile.Entry, _ string, err error) {
+		if err != nil && !errors.Is(err, full) {
+			t.Errorf("Done for %s: %v, want %v", e.Path, err, full)
+		}
+	}}
+	r := p.Fetch(t.Context(), requests(files))
 	if !errors.Is(r.Err, full) || r.Complete() {
 		t.Errorf("Err = %v, want %v", r.Err, full)
 	}

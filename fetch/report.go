@@ -94,8 +94,8 @@ type Trouble struct {
 	Missing int // files that it does not have
 	Busy    int // times that it asked to be left alone
 	Failed  int // anything else: refused, dropped, stalled, damaged
-	// Last is the last error of the gravest kind that occurred, in the order
-	// of the fields above but with Failed before Missing.
+	// Last is the last error of the gravest kind that occurred: a lie, else a
+	// failure, else that it was busy, else a missing file.
 	Last error
 	rank int
 }

@@ -133,7 +133,8 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // Get opens the file at a URL. What may pass is tried again, and a server that
 // asks for time is given it, up to a minute. The error wraps fs.ErrNotExist
 // where the server answers that it does not have the file. Reading fails when
-// the server falls silent. The caller closes the body.
+// the server falls silent. The caller bounds how much it reads, and closes the
+// body.
 func (c *Client) Get(ctx context.Context, rawURL string) (io.ReadCloser, error) {
 	u, login, err := parseURL(rawURL)
 	if err != nil {
