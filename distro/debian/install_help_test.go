@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -42,38 +44,68 @@ func command(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-var baseRoot struct {
-	sync.Once
-	tar string
-	err error
+// baseRoot is a minimal Debian that has apt, unpacked. It is made once, by
+// mmdebstrap from the archive that this machine uses, and no test writes to
+// it. Where the variable SAMEBITS_TEST_ROOTS names a directory, it is kept
+// there.
+var baseRoot = sync.OnceValues(func() (string, error) {
+	dir := os.Getenv("SAMEBITS_TEST_ROOTS")
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "samebits-test-root-"); err != nil {
+			return "", err
+		}
+		ownRoots = dir
+	}
+	base := filepath.Join(dir, "minbase")
+	if _, err := os.Stat(base); err == nil {
+		return base, nil
+	}
+	out, err := exec.Command("mmdebstrap", "--variant=minbase", "bookworm", base+".new").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("mmdebstrap: %w\n%s", err, out)
+	}
+	return base, os.Rename(base+".new", base)
+})
+
+// ownRoots is the directory of a base root that only this run uses.
+var ownRoots string
+
+// TestMain removes the root that was made for the run.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if ownRoots != "" {
+		os.RemoveAll(ownRoots)
+	}
+	os.Exit(code)
 }
 
-// minimalRoot unpacks a minimal Debian that has apt. It is made once, by
-// mmdebstrap from the archive that this machine uses; where the variable
-// SAMEBITS_TEST_ROOTS names a directory, it is kept there.
+// minimalRoot gives a root of the test's own: a layer over the base root.
 func minimalRoot(t *testing.T) string {
 	t.Helper()
-	needTools(t, "mmdebstrap", "tar", "chroot", "dpkg-deb")
-	baseRoot.Do(func() {
-		dir := os.Getenv("SAMEBITS_TEST_ROOTS")
-		if dir == "" {
-			// Shared by the tests of a run; the system empties /tmp.
-			dir, baseRoot.err = os.MkdirTemp("", "samebits-test-root-")
+	needTools(t, "mmdebstrap", "chroot", "dpkg-deb")
+	base, err := baseRoot()
+	if err != nil {
+		t.Skipf("no base root can be made: %v", err)
+	}
+	dir := t.TempDir()
+	layer := map[string]string{}
+	for _, name := range []string{"upper", "work", "root"} {
+		layer[name] = filepath.Join(dir, name)
+		if err := os.Mkdir(layer[name], 0o755); err != nil {
+			t.Fatal(err)
 		}
-		baseRoot.tar = filepath.Join(dir, "minbase.tar")
-		if _, err := os.Stat(baseRoot.tar); err != nil && baseRoot.err == nil {
-			out, err := exec.Command("mmdebstrap", "--variant=minbase", "bookworm", baseRoot.tar).CombinedOutput()
-			if err != nil {
-				baseRoot.err = fmt.Errorf("mmdebstrap: %w\n%s", err, out)
-			}
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", base, layer["upper"], layer["work"])
+	if err := unix.Mount("overlay", layer["root"], "overlay", 0, options); err != nil {
+		t.Skipf("needs overlayfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(layer["root"], unix.MNT_DETACH); err != nil {
+			t.Error(err)
 		}
 	})
-	if baseRoot.err != nil {
-		t.Skipf("no base root can be made: %v", baseRoot.err)
-	}
-	root := t.TempDir()
-	command(t, "tar", "-xf", baseRoot.tar, "-C", root, "--numeric-owner")
-	return root
+	return layer["root"]
 }
 
 // withoutApt takes apt out of a root.
@@ -164,7 +196,7 @@ func checkNothingLeft(t *testing.T, root string) {
 		}
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil || strings.Contains(string(mounts), root) {
+	if err != nil || strings.Contains(string(mounts), root+"/") {
 		t.Errorf("mounts are left over in %s (%v)", root, err)
 	}
 }

@@ -22,22 +22,35 @@ func inRoot(root string, events *distro.Events, fn func(chroot string) error) er
 	if root == "/" {
 		return fn("")
 	}
+	return onOwnThread(func() error {
+		if err := mountAll(root); err != nil {
+			events.Warning(fmt.Sprintf("%v; the packages' scripts run without /proc, /sys and /dev of their own", err))
+		}
+		restore, err := denyServices(root)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		return fn(root)
+	})
+}
+
+// onOwnThread calls fn on a thread that nothing else uses and that ends with
+// it. A mount namespace belongs to a thread, and programs that it starts
+// inherit it.
+func onOwnThread(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		// The namespace belongs to this thread, and programs that it starts
-		// inherit it. It is never unlocked, so that the thread ends here.
+		// Never unlocked, so that the thread ends with the goroutine.
 		runtime.LockOSThread()
-		done <- func() error {
-			if err := mountAll(root); err != nil {
-				events.Warning(fmt.Sprintf("%v; the packages' scripts run without /proc, /sys and /dev of their own", err))
-			}
-			restore, err := denyServices(root)
-			if err != nil {
-				return err
-			}
-			defer restore()
-			return fn(root)
-		}()
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread lives as long as the process; while we have
+			// it, others are given to those who ask.
+			defer runtime.UnlockOSThread()
+			done <- onOwnThread(fn)
+			return
+		}
+		done <- fn()
 	}()
 	return <-done
 }
