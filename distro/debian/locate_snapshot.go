@@ -1,8 +1,10 @@
 package debian
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +18,9 @@ import (
 // Bounds on what public snapshot archives are asked in one run.
 const (
 	maxSnapshotRequests = 150
+	// earlyRequests is how many of them may go to looking into the past by
+	// itself, so that some are left to ask for packages by name.
+	earlyRequests = 100
 	// maxWalk is how many states before a known one are looked at for each
 	// suite. A stable suite has some four a year.
 	maxWalk = 8
@@ -63,26 +68,36 @@ func (s *System) searchPast(ctx context.Context, req distro.LocateRequest, packa
 // times that most packages share first. Container images have them set to the
 // time that the image was made for, which serves as well.
 func (s *System) installTimes(packages []distro.Package) []time.Time {
-	count := map[time.Time]int{}
+	// One run of a package manager takes minutes, and one state serves it: the
+	// one when it ended.
+	type run struct {
+		count int
+		end   time.Time
+	}
+	runs := map[time.Time]run{}
 	for _, p := range packages {
 		for _, name := range []string{p.Name, p.Name + ":" + p.Arch} {
-			if info, err := s.Files.Stat("var/lib/dpkg/info/" + name + ".list"); err == nil {
-				// One run of a package manager takes minutes, and one index serves it.
-				count[info.ModTime().UTC().Truncate(time.Hour).Add(time.Hour)]++
-				break
+			info, err := s.Files.Stat("var/lib/dpkg/info/" + name + ".list")
+			if err != nil {
+				continue
 			}
+			at := info.ModTime().UTC()
+			r := runs[at.Truncate(time.Hour)]
+			r.count++
+			if at.After(r.end) {
+				r.end = at
+			}
+			runs[at.Truncate(time.Hour)] = r
+			break
 		}
 	}
-	times := make([]time.Time, 0, len(count))
-	for t := range count {
-		times = append(times, t)
-	}
-	slices.SortFunc(times, func(a, b time.Time) int {
-		if c := count[b] - count[a]; c != 0 {
-			return c
-		}
-		return b.Compare(a)
+	ordered := slices.SortedFunc(maps.Values(runs), func(a, b run) int {
+		return cmp.Or(b.count-a.count, b.end.Compare(a.end))
 	})
+	var times []time.Time
+	for _, r := range ordered {
+		times = append(times, r.end)
+	}
 	return times
 }
 

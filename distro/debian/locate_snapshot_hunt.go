@@ -94,10 +94,19 @@ func (h *hunt) giveUp(err error) {
 	}
 }
 
-// tryTimes looks into each suite as it was at the given times.
+// tryTimes looks into each suite as it was at the given times; then, for the
+// foremost of them, a day later: a service comes by some hours after a state is
+// published, and what was installed at once is in the next that it has.
 func (h *hunt) tryTimes(ctx context.Context, times []time.Time) error {
-	for _, t := range times[:min(len(times), maxTimes)] {
+	times = slices.Clone(times[:min(len(times), maxTimes)])
+	for _, t := range times[:min(len(times), 2)] {
+		times = append(times, t.Add(24*time.Hour))
+	}
+	for _, t := range times {
 		for _, w := range h.suites {
+			if h.client.Asked() >= earlyRequests {
+				return nil
+			}
 			if err := h.look(ctx, w, t); err != nil {
 				return err
 			}
@@ -113,7 +122,7 @@ func (h *hunt) walkBack(ctx context.Context) error {
 	for range maxWalk {
 		for _, w := range h.suites {
 			oldest := w.oldest()
-			if w.ended || oldest.IsZero() {
+			if w.ended || oldest.IsZero() || h.client.Asked() >= earlyRequests {
 				continue
 			}
 			if err := h.look(ctx, w, oldest.Add(-time.Second)); err != nil {

@@ -25,6 +25,7 @@ func day(year int, month time.Month, d int) time.Time {
 // proposed-updates and one of sid, and a root that has bookworm configured.
 type world struct {
 	server   *snapshottest.Server
+	public   []byte // the key
 	system   *System
 	suites   []pastSuite
 	warnings []string
@@ -38,8 +39,12 @@ func debOf(name, version string) snapshottest.Deb {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	// The key expired long ago, but had not when it signed.
-	key := snapshottest.NewKey(t, day(2023, 1, 1), "2y")
-	w := &world{server: snapshottest.NewServer(t)}
+	return newWorldOf(t, snapshottest.NewKey(t, day(2023, 1, 1), "2y"))
+}
+
+func newWorldOf(t *testing.T, key *snapshottest.Key) *world {
+	t.Helper()
+	w := &world{server: snapshottest.NewServer(t), public: key.Public}
 	suite := snapshottest.Suite{Name: "bookworm", Origin: "Debian", Label: "Debian", Codename: "bookworm", Alias: "stable", Architectures: []string{"amd64", "i386"}}
 	common := snapshottest.Deb{Name: "common", Version: "1", Arch: "all"}
 	for i, at := range []time.Time{day(2023, 6, 10), day(2023, 10, 7), day(2024, 2, 10)} {
@@ -125,6 +130,61 @@ func TestPastByInstallTime(t *testing.T) {
 	}
 	if len(w.steps) != 1 || !strings.Contains(w.steps[0], "127.0.0.1") || !strings.Contains(w.steps[0], "mirror of one's own") {
 		t.Errorf("told %q", w.steps)
+	}
+}
+
+func TestPastADayLater(t *testing.T) {
+	w := newWorld(t)
+	w.suites[0].now.Date = day(2025, 1, 1)
+	w.installed(t, "foo:amd64", day(2024, 2, 10).Add(time.Hour)) // the service came two hours later
+	foo := packageOf("foo", "1:1.2", "amd64")
+	found, reasons := w.search(t, foo)
+	if r, ok := found[foo]; !ok || !r.release.Date.Equal(day(2024, 2, 10)) {
+		t.Errorf("found %v, reasons %q", found, reasons)
+	}
+}
+
+// TestLocateInPast goes the whole way: what the current index has is located
+// there, what it dropped in the past, and the lock has the newer date.
+func TestLocateInPast(t *testing.T) {
+	w := newWorldOf(t, snapshottest.NewKey(t, day(2023, 1, 1), "0"))
+	if err := os.WriteFile(filepath.Join(w.system.Root, "key.asc"), w.public, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mirror := w.server.URL + "/archive/debian/20240210T150000Z/"
+	w.system.Config.ListsDir, w.system.Config.ArchivesDir = "lists", "archives"
+	w.system.Config.Repositories = []apt.Repository{{
+		URI: mirror, Mirrors: []string{mirror}, Suite: "bookworm", Components: []string{"main"}, Architectures: []string{"amd64"},
+		Trust: apt.Trust{Keyrings: []string{"key.asc"}},
+	}}
+	req := distro.LocateRequest{
+		Packages: []distro.Package{packageOf("common", "1", "all"), packageOf("foo", "1:1.0", "amd64"), packageOf("foo", "1:1.0", "arm64")},
+		Fetcher:  snapshottest.Fetcher{}, Snapshots: true, Keepers: []distro.Mirror{w.server.Mirror("Debian", "debian")},
+	}
+	got, err := w.system.Locate(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, e := range got.Lock.Entries {
+		paths = append(paths, e.Archive.String()+" "+e.Path)
+	}
+	want := "Debian pool/main/c/common/common_1_all.deb, Debian pool/main/f/foo/foo_1.0_amd64.deb"
+	if strings.Join(paths, ", ") != want || !got.Lock.Date.Equal(day(2024, 2, 10)) {
+		t.Errorf("located %q of %s; warnings %q", paths, got.Lock.Date, w.warnings)
+	}
+	if len(got.Lock.Missing) != 1 || !strings.Contains(got.Reasons[got.Lock.Missing[0]], "does not know this version") {
+		t.Errorf("missing %v, reasons %q", got.Lock.Missing, got.Reasons)
+	}
+	asked := len(w.server.Requests())
+	req.Snapshots = false
+	if got, err = w.system.Locate(t.Context(), req); err != nil || len(got.Lock.Missing) != 2 {
+		t.Errorf("without snapshots: missing %v, %v", got.Lock.Missing, err)
+	}
+	for _, r := range w.server.Requests()[asked:] {
+		if !strings.HasPrefix(r, "/archive/debian/20240210T150000Z/") {
+			t.Errorf("without snapshots %s was asked for", r)
+		}
 	}
 }
 

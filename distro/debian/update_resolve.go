@@ -92,7 +92,26 @@ func (r *resolver) complete() (culprit *offer, reason string, err error) {
 			}
 		}
 	}
-	return nil, "", nil
+	culprit, reason = r.uneven()
+	return culprit, reason, nil
+}
+
+// uneven returns a chosen newer version of a package for several architectures
+// that it would part from its other architectures: all must be of one version.
+func (r *resolver) uneven() (*offer, string) {
+	for _, at := range r.sorted() {
+		p := r.chosen[at]
+		for _, other := range r.slots[at.name] {
+			o := r.chosen[other]
+			if o == nil || o.Version == p.Version || p == r.locked[at] || p.multiArch != "same" {
+				continue
+			}
+			if q := r.locked[at]; q == nil || r.locked[other] == nil || q.Version == r.locked[other].Version {
+				return p, fmt.Sprintf("%s:%s would be at %s, and both must be of one version", at.name, other.arch, o.Version)
+			}
+		}
+	}
+	return nil, ""
 }
 
 // met reports whether one of the set is an alternative that p wants.
@@ -180,13 +199,13 @@ func (r *resolver) quarrels() error {
 	}
 	for _, at := range r.sorted() {
 		p := r.chosen[at]
-		for field, value := range map[string]string{"breaks": p.breaks, "conflicts with": p.conflicts} {
-			against, err := ParseDependencies(value)
+		for _, field := range []struct{ verb, value string }{{"breaks", p.breaks}, {"conflicts with", p.conflicts}} {
+			against, err := ParseDependencies(field.value)
 			if err != nil {
-				return fmt.Errorf("what %s %s: %w", p.Package, field, err)
+				return fmt.Errorf("what %s %s: %w", p.Package, field.verb, err)
 			}
 			for _, clause := range against {
-				errs = append(errs, r.against(p, field, clause[0], byName[clause[0].Name])...)
+				errs = append(errs, r.against(p, field.verb, clause[0], byName[clause[0].Name])...)
 			}
 		}
 	}
@@ -197,8 +216,8 @@ func (r *resolver) quarrels() error {
 // against names those of the others that p does not bear.
 func (r *resolver) against(p *offer, verb string, n Relation, others []*offer) (errs []error) {
 	for _, o := range others {
-		if o.Name == p.Name && r.locked[r.slot(p.Package)] == p {
-			continue
+		if r.locked[r.slot(p.Package)] == p && r.locked[r.slot(o.Package)] == o {
+			continue // they were together before
 		}
 		own := o == p || o.Name == p.Name // a package may provide what it replaces
 		wrongArch := n.Arch != "" && n.Arch != "any" && !r.rightArch(o, n.Arch, p.Arch)
