@@ -121,11 +121,21 @@ func open(root string, events *distro.Events) (*System, error) {
 	return &System{
 		Root: filepath.Clean(root), Files: files, Config: config, events: events,
 		id: lockfile.System{
-			Distro:  cmp.Or(release.ID, "debian"),
-			Version: release.Version(),
+			Distro:  cmp.Or(word(release.ID), "debian"),
+			Version: cmp.Or(word(release.Version()), "-"),
 			Arch:    cmp.Or(config.Native(), "-"),
 		},
 	}, nil
+}
+
+// word drops from a name of os-release what could not stand in a lock.
+func word(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._+~-", r) {
+			return r
+		}
+		return -1
+	}, s)
 }
 
 func hasState(files *rootfs.Root) bool {

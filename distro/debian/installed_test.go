@@ -150,6 +150,13 @@ func TestIdentity(t *testing.T) {
 	if got := s.ID().String(); got != "debian 12 arm64" {
 		t.Errorf("the system is %q", got)
 	}
+	odd := systemWith(t, map[string]string{
+		statusFile:       paragraph("libc6", "1", "amd64", ok),
+		"etc/os-release": "ID=\"my distro\\n\"\n",
+	})
+	if got := odd.ID().String(); got != "mydistron - amd64" {
+		t.Errorf("an odd system is %q", got)
+	}
 	if got := strings.Join(s.Config.Architectures, " "); got != "arm64 amd64" {
 		t.Errorf("architectures %q", got)
 	}
