@@ -188,6 +188,23 @@ func TestNonRegularBlobIsDamaged(t *testing.T) {
 	}
 }
 
+// TestSetAsideSparesTheNewBlob is the case of two that find one blob damaged,
+// of which the first has fetched it again already.
+func TestSetAsideSparesTheNewBlob(t *testing.T) {
+	c := open(t, t.TempDir())
+	d := add(t, c, "x")
+	f, err := os.Open(c.blobPath(d))
+	must(t, err)
+	defer f.Close()
+	must(t, os.Remove(c.blobPath(d)))
+	add(t, c, "x")
+	_, err = c.setAside(f, d)
+	must(t, err)
+	if !c.Has(d) {
+		t.Error("the new blob was set aside")
+	}
+}
+
 func TestCancelledHashDoesNotDamage(t *testing.T) {
 	c := open(t, t.TempDir())
 	d := add(t, c, "x")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/samebits/samebits/lockfile"
@@ -164,16 +165,21 @@ func (p *Partial) Close() error {
 	return p.f.Close()
 }
 
+// buffers are for hashAll, which hashes many small files.
+var buffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
+
 // hashAll hashes r to its end, in pieces between which ctx is looked at.
 func hashAll(ctx context.Context, h hash.Hash, r io.Reader) (int64, error) {
-	const piece = 1 << 20
+	buf := buffers.Get().(*[128 << 10]byte)
+	defer buffers.Put(buf)
 	var total int64
 	for {
 		if err := ctx.Err(); err != nil {
 			return total, err
 		}
-		n, err := io.CopyN(h, r, piece)
-		total += n
+		n, err := r.Read(buf[:])
+		h.Write(buf[:n])
+		total += int64(n)
 		if err == io.EOF {
 			return total, nil
 		}

@@ -105,6 +105,36 @@ func TestBeginWaits(t *testing.T) {
 	must(t, <-done)
 }
 
+// TestLockOfFileThatWentAway is the case of one that waited for the lock of a
+// file which its holder then removed, and another made anew.
+func TestLockOfFileThatWentAway(t *testing.T) {
+	c := open(t, t.TempDir())
+	d := lockfile.DigestOf([]byte("x"))
+	name := c.path(partialDir + "/" + d.String())
+	waiter, err := os.Create(name)
+	must(t, err)
+	defer waiter.Close()
+	for range 2 {
+		os.Remove(name)
+		if ok, err := (&Partial{c: c, f: waiter}).lock(ctx); ok || err != nil {
+			t.Errorf("got the right to a removed file (%v)", err)
+		}
+		must(t, os.WriteFile(name, nil, 0o644))
+		if ok, err := (&Partial{c: c, f: waiter}).lock(ctx); ok || err != nil {
+			t.Errorf("got the right to another's file (%v)", err)
+		}
+	}
+}
+
+func TestClaimOfWhatCameMeanwhile(t *testing.T) {
+	c := open(t, t.TempDir())
+	d := add(t, c, "x")
+	if p, err := c.claim(ctx, d); p != nil || err != nil {
+		t.Errorf("got %v, %v", p, err)
+	}
+	wantEmpty(t, c, partialDir)
+}
+
 // TestGoroutinesRace has many goroutines give up, reset, fail and complete the
 // same blobs: no two may hold the right to one at once.
 func TestGoroutinesRace(t *testing.T) {

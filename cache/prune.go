@@ -154,7 +154,7 @@ func (c *Cache) pruneLeftovers(out *Pruned, dryRun bool) error {
 		if dryRun {
 			return nil
 		}
-		return c.explain(os.Remove(path))
+		return c.explain(os.RemoveAll(path))
 	}
 	if err := c.each(damagedDir, removed); err != nil {
 		return err
