@@ -201,16 +201,20 @@ func (l *commandLine) unknownFlag(name string) error {
 }
 
 // argumentCount reads how many arguments a command takes from how its usage
-// shows them: "OLD NEW", "FILE…", "[PACKAGE…]". most is -1 for any number.
+// shows them: "OLD NEW", "FILE…", "[PACKAGE…]", "[NAME FILE]". most is -1 for
+// any number.
 func argumentCount(usage string) (least, most int) {
+	optional := false
 	for _, word := range strings.Fields(usage) {
-		if !strings.HasPrefix(word, "[") {
+		optional = optional || strings.HasPrefix(word, "[")
+		if !optional {
 			least++
 		}
 		if strings.Contains(word, "…") {
 			return least, -1
 		}
 		most++
+		optional = optional && !strings.HasSuffix(word, "]")
 	}
 	return least, most
 }

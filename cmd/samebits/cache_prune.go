@@ -70,11 +70,14 @@ func (s *session) cachePrune() error {
 	if s.Bool("json") {
 		return s.writeJSON(done)
 	}
-	what := "removed"
-	if opts.DryRun && something {
-		what = "would be removed"
+	switch {
+	case !something:
+		s.say("nothing to remove")
+	case opts.DryRun:
+		s.say("%s would be removed", pruned(done))
+	default:
+		s.say("%s removed", pruned(done))
 	}
-	s.say("%s %s", pruned(done), what)
 	if done.InUse > 0 {
 		s.say("%s in use by a running samebits and kept", count(done.InUse, "file"))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -129,18 +130,7 @@ func (s *session) tellUnlocated(l *lockfile.Lock, located *distro.Located) error
 	if len(l.Missing) == 0 {
 		return nil
 	}
-	byReason := map[string][]lockfile.Missing{}
-	for _, m := range l.Missing {
-		byReason[located.Reasons[m]] = append(byReason[located.Reasons[m]], m)
-	}
-	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
-		missing := byReason[reason]
-		label := s.paint("33", "missing:")
-		if reason == "" {
-			reason = "not located"
-		}
-		s.line(label + " " + printable(fmt.Sprintf("%s, %s: %s", count(len(missing), "package"), reason, s.some(missingNames(missing)))))
-	}
+	s.tellReasons(l.Missing, located.Reasons)
 	for _, hint := range located.Hints {
 		s.say("hint: %s", hint)
 	}
@@ -148,6 +138,34 @@ func (s *session) tellUnlocated(l *lockfile.Lock, located *distro.Located) error
 		return nil
 	}
 	return missingf("%s could not be located and %s in the lock as missing; --allow-missing accepts that", count(len(l.Missing), "package"), are(len(l.Missing)))
+}
+
+// tellReasons tells why packages are missing: the reasons that most of them
+// share first and, without --verbose, only a few of these.
+func (s *session) tellReasons(missing []lockfile.Missing, reasons map[lockfile.Missing]string) {
+	const few = 6
+	byReason := map[string][]lockfile.Missing{}
+	for _, m := range missing {
+		byReason[reasons[m]] = append(byReason[reasons[m]], m)
+	}
+	order := slices.SortedFunc(maps.Keys(byReason), func(a, b string) int {
+		return cmp.Or(len(byReason[b])-len(byReason[a]), strings.Compare(a, b))
+	})
+	label := s.paint("33", "missing:")
+	tell := func(group []lockfile.Missing, reason string) {
+		s.line(fmt.Sprintf("%s %s, %s: %s", label, count(len(group), "package"), printable(reason), printable(s.some(missingNames(group)))))
+	}
+	var rest []lockfile.Missing
+	for i, reason := range order {
+		if s.verbose || len(order) <= few+1 || i < few {
+			tell(byReason[reason], cmp.Or(reason, "not located"))
+		} else {
+			rest = append(rest, byReason[reason]...)
+		}
+	}
+	if len(rest) > 0 {
+		tell(rest, fmt.Sprintf("for %d more reasons that --verbose tells", len(order)-few))
+	}
 }
 
 func are(n int) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -97,7 +98,8 @@ func (in *inspected) table() string {
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "PACKAGE\tVERSION\tARCH\tARCHIVE\tSIZE\tSHA256")
-	for _, p := range in.Packages {
+	byName := slices.SortedStableFunc(slices.Values(in.Packages), func(a, b inspectedEntry) int { return a.Package.Compare(b.Package) })
+	for _, p := range byName {
 		length := "-"
 		if p.Size != nil {
 			length = size(*p.Size)
