@@ -162,6 +162,92 @@ func TestOutage(t *testing.T) {
 	})
 }
 
+// flight counts requests that overlap.
+type flight struct {
+	mu        sync.Mutex
+	now, most int
+}
+
+// take is one request that takes some time.
+func (f *flight) take(d time.Duration) {
+	f.mu.Lock()
+	f.now++
+	f.most = max(f.most, f.now)
+	f.mu.Unlock()
+	time.Sleep(d)
+	f.mu.Lock()
+	f.now--
+	f.mu.Unlock()
+}
+
+// A host that failed is tested with one request at a time.
+func TestFailedHostIsTestedGently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := manyFiles(100, 100)
+		var first, later flight
+		start := time.Now()
+		down := &script{name: "down", open: func(context.Context, int, fetch.Request) (*fetch.Body, error) {
+			f := &first
+			if time.Since(start) > time.Second {
+				f = &later
+			}
+			f.take(time.Second)
+			return nil, errors.New("connection timed out")
+		}}
+		p := &fetch.Planner{Store: &fetchtest.Store{}, Sources: []fetch.Source{down}}
+		p.Fetch(t.Context(), requests(files))
+		if first.most != fetch.DefaultPerHost || later.most != 1 {
+			t.Errorf("%d requests at once, then %d; want %d and 1", first.most, later.most, fetch.DefaultPerHost)
+		}
+	})
+}
+
+// A busy host gets half as many requests at once.
+func TestBusyHostGetsLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := manyFiles(60, 100)
+		s := good(files)
+		answer := s.open
+		var before, after flight
+		s.open = func(ctx context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			switch {
+			case n == 20:
+				return nil, &fetch.BusyError{After: time.Minute, Err: errors.New("too many")}
+			case n < 20:
+				before.take(time.Second)
+			case n > 30 && n < 36:
+				after.take(time.Second)
+			}
+			return answer(ctx, n, req)
+		}
+		store := &fetchtest.Store{}
+		p := &fetch.Planner{Store: store, PerHost: 12, Sources: []fetch.Source{s}}
+		wantAll(t, p.Fetch(t.Context(), requests(files)), store, files)
+		if before.most != 12 || after.most > 8 {
+			t.Errorf("%d requests at once, then %d; want 12, then some 6", before.most, after.most)
+		}
+	})
+}
+
+// A source that was honest at first and then lies is asked last.
+func TestLiarIsAskedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := manyFiles(100, 100)
+		liar := &script{name: "liar", open: func(_ context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			if n < 3 {
+				return bodyOf(files[req.Entry.Path], req), nil
+			}
+			return bodyOf(make([]byte, 100), req), nil
+		}}
+		store := &fetchtest.Store{}
+		p := &fetch.Planner{Store: store, Parallel: 1, Sources: []fetch.Source{liar, good(files)}}
+		wantAll(t, p.Fetch(t.Context(), requests(files)), store, files)
+		if n := liar.asked(); n > 7 {
+			t.Errorf("the liar was asked %d times", n)
+		}
+	})
+}
+
 // A source that never answers holds up the first file only, and the others for
 // a moment.
 func TestSilentSource(t *testing.T) {
@@ -211,18 +297,10 @@ func TestPacing(t *testing.T) {
 func TestHostIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := manyFiles(30, 100)
-		now, most := 0, 0
-		var mu sync.Mutex
+		var all flight
 		shared := func(name, archive string) fetch.Source {
 			s := &script{name: name, open: func(_ context.Context, _ int, req fetch.Request) (*fetch.Body, error) {
-				mu.Lock()
-				now++
-				most = max(most, now)
-				mu.Unlock()
-				time.Sleep(time.Second)
-				mu.Lock()
-				now--
-				mu.Unlock()
+				all.take(time.Second)
 				return bodyOf(files[req.Entry.Path], req), nil
 			}}
 			return fetch.Limit(only{s, archive}, fetch.Limits{Host: "h", Parallel: 3})
@@ -234,8 +312,8 @@ func TestHostIsShared(t *testing.T) {
 		store := &fetchtest.Store{}
 		r := (&fetch.Planner{Store: store, Sources: []fetch.Source{shared("x", "a"), shared("y", "b")}}).Fetch(t.Context(), reqs)
 		wantAll(t, r, store, files)
-		if most != 3 {
-			t.Errorf("%d requests at once, want 3", most)
+		if all.most != 3 {
+			t.Errorf("%d requests at once, want 3", all.most)
 		}
 	})
 }

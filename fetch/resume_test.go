@@ -1,9 +1,16 @@
 package fetch_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/samebits/samebits/fetch"
 	"github.com/samebits/samebits/fetch/fetchtest"
@@ -132,4 +139,37 @@ func TestNoRange(t *testing.T) {
 	if got != 100_000 {
 		t.Errorf("Bytes events sum up to %d, want 100000", got)
 	}
+	if r.Bytes != 150_000 || len(r.Fetched) != 1 {
+		t.Errorf("%d bytes arrived, want half the file and then the whole", r.Bytes)
+	}
+}
+
+// Once a file is asked for whole from each source, nobody goes on from the
+// bytes of another.
+func TestAloneMeansAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := map[string][]byte{"a": fetchtest.Data(1, 1000)}
+		liar := &script{name: "liar", open: func(_ context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			if n == 1 {
+				return nil, errors.New("not now")
+			}
+			if n > 2 {
+				return nil, fetch.Permanent(errors.New("never again"))
+			}
+			wrong := io.MultiReader(bytes.NewReader(make([]byte, 300)), iotest.ErrReader(errors.New("broken off")))
+			return &fetch.Body{ReadCloser: io.NopCloser(wrong), Size: 1000}, nil
+		}}
+		honest := good(files)
+		answer := honest.open
+		honest.open = func(ctx context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			time.Sleep(2 * time.Second) // until the liar is asked again
+			return answer(ctx, n, req)
+		}
+		store := &fetchtest.Store{}
+		r := (&fetch.Planner{Store: store, Sources: []fetch.Source{liar, honest}}).Fetch(t.Context(), requests(files))
+		wantAll(t, r, store, files)
+		if liar.asked() != 4 || len(r.Troubles) != 1 || r.Troubles[0].Source != "liar" {
+			t.Errorf("the liar was asked %d times; troubles %v", liar.asked(), r.Troubles)
+		}
+	})
 }
