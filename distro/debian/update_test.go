@@ -108,9 +108,15 @@ func (b *bench) ready(t *testing.T) *System {
 	return s
 }
 
-// aptResult returns what would be installed after apt-get did verb, as
-// "name:arch version" with the epoch left out.
+// aptResult returns what would be installed after apt-get did verb.
 func (b *bench) aptResult(t *testing.T, s *System, verb string) []string {
+	t.Helper()
+	return aptSet(t, s, b.apt(t, "-s", verb))
+}
+
+// aptSet reads what apt-get -s printed. The result has "name:arch version"
+// with the epoch left out.
+func aptSet(t *testing.T, s *System, output string) []string {
 	t.Helper()
 	statuses, err := s.Statuses(t.Context())
 	if err != nil {
@@ -118,9 +124,12 @@ func (b *bench) aptResult(t *testing.T, s *System, verb string) []string {
 	}
 	set := map[string]string{}
 	for _, st := range statuses {
+		if !st.Installed() {
+			continue
+		}
 		set[st.Package+":"+archKey(st.Arch, s)] = withoutEpoch(st.Version)
 	}
-	lines := bufio.NewScanner(strings.NewReader(b.apt(t, "-s", verb)))
+	lines := bufio.NewScanner(strings.NewReader(output))
 	for lines.Scan() {
 		// Inst NAME[:ARCH] [OLD] (NEW SUITE [ARCH]) …
 		words := strings.Fields(lines.Text())
@@ -409,4 +418,35 @@ func TestUpdateRealSystem(t *testing.T) {
 	want := b.aptResult(t, s, "dist-upgrade")
 	agree(t, "dist-upgrade", lockResult(t, s, got), want)
 	t.Logf("%d packages locked, %d after the update, %d of them changed; kept back %q", len(old.Entries), len(want), len(got.Lock.Without(old).Entries), b.warnings)
+}
+
+// TestUpdateThisMachine compares with what apt would upgrade on this machine,
+// from the lists that it has.
+func TestUpdateThisMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		t.Skipf("needs apt-get: %v", err)
+	}
+	s := realSystem(t, nil)
+	packages, err := s.Installed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := s.Locate(t.Context(), distro.LocateRequest{Packages: packages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	got, err := s.Update(t.Context(), old.Lock, distro.LocateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d entries and %d missing became %d and %d in %s", len(old.Lock.Entries), len(old.Lock.Missing), len(got.Lock.Entries), len(got.Lock.Missing), time.Since(started))
+	out, err := exec.Command("apt-get", "-s", "-o", "APT::Install-Recommends=false", "dist-upgrade").Output()
+	if err != nil {
+		t.Skipf("apt-get -s dist-upgrade: %v", err)
+	}
+	agree(t, "dist-upgrade", lockResult(t, s, got), aptSet(t, s, string(out)))
 }
