@@ -61,7 +61,12 @@ var baseRoot = sync.OnceValues(func() (string, error) {
 	if _, err := os.Stat(base); err == nil {
 		return base, nil
 	}
-	out, err := exec.Command("mmdebstrap", "--variant=minbase", "bookworm", base+".new").CombinedOutput()
+	args := []string{"--variant=minbase", "bookworm", base + ".new"}
+	sources, _ := filepath.Glob("/etc/apt/sources.list.d/*.sources")
+	if _, err := os.Stat("/etc/apt/sources.list"); err == nil {
+		sources = append(sources, "/etc/apt/sources.list")
+	}
+	out, err := exec.Command("mmdebstrap", append(args, sources...)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("mmdebstrap: %w\n%s", err, out)
 	}
@@ -105,6 +110,10 @@ func minimalRoot(t *testing.T) string {
 			t.Error(err)
 		}
 	})
+	// What dpkg writes need not survive a power cut here.
+	if err := os.WriteFile(filepath.Join(layer["root"], "etc/dpkg/dpkg.cfg.d/test"), []byte("force-unsafe-io\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	return layer["root"]
 }
 

@@ -177,6 +177,62 @@ func TestInstallFailing(t *testing.T) {
 	})
 }
 
+// TestInstallAfterKill kills the package manager half way. What is left must
+// not stop the next run.
+func TestInstallAfterKill(t *testing.T) {
+	bothManagers(t, func(t *testing.T, root string) {
+		kill := fake{postinst: "test -e /again || { : >/again; kill -9 $PPID; sleep 1; exit 1; }"}
+		debs := []string{build(t, "a", "1", "all", kill), build(t, "b", "1", "all", fake{control: "Depends: a\n"}), build(t, "c", "1", "all", fake{})}
+		if _, err := install(t, root, debs...); err == nil {
+			t.Fatal("no error from a killed dpkg")
+		}
+		// A killed samebits leaves these behind.
+		if err := os.WriteFile(filepath.Join(root, "usr/sbin/policy-rc.d"), []byte(servicePolicy), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(filepath.Join(root, "var/lib/dpkg", stagePrefix+"1"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := install(t, root, debs...); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
+}
+
+// TestInstallKeepsPolicy leaves an administrator's file in place.
+func TestInstallKeepsPolicy(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "usr/sbin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	policy := filepath.Join(root, "usr/sbin/policy-rc.d")
+	if err := os.WriteFile(policy, []byte("mine"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	restore, err := denyServices(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore()
+	if got := read(t, root, "usr/sbin/policy-rc.d"); got != "mine" {
+		t.Errorf("the policy has become %q", got)
+	}
+}
+
+// TestWithin refuses links by which a root would have us write to the host.
+func TestWithin(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Symlink("/etc", filepath.Join(root, "var")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := within(root, "var"); err == nil {
+		t.Errorf("a link out of the root leads to %s", got)
+	}
+	if _, err := newStage(root, nil); err == nil {
+		t.Error("a stage outside of the root")
+	}
+}
+
 // TestInstallSandbox looks at what the scripts of packages find.
 func TestInstallSandbox(t *testing.T) {
 	bothManagers(t, func(t *testing.T, root string) {
