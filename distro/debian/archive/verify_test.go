@@ -106,12 +106,18 @@ func TestVerifyDetached(t *testing.T) {
 		{"two binary ones", releaseText, slices.Concat(binary, g.detach(releaseText, "-u", "b")), "b", nil},
 		{"other text", releaseText + "x", binary, "a", ErrBadSignature},
 		{"another key", releaseText, binary, "b", ErrUnknownKey},
+		{"a good one and one over other text", releaseText, slices.Concat(binary, g.detach("other", "-u", "b")), "both", ErrBadSignature},
+		{"a good one and one over other text by a stranger", releaseText, slices.Concat(binary, g.detach("other", "-u", "b")), "a", nil},
 		{"empty", releaseText, nil, "a", ErrNoSignature},
 		{"not a signature", releaseText, []byte(releaseText), "a", ErrMalformed},
 		{"a key in place of a signature", releaseText, g.export("a"), "a", ErrMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := VerifyDetached([]byte(tt.text), tt.sig, g.keys(tt.signer), time.Now()); !errors.Is(err, tt.want) {
+			keys := g.keys("a", "b")
+			if tt.signer != "both" {
+				keys = g.keys(tt.signer)
+			}
+			if err := VerifyDetached([]byte(tt.text), tt.sig, keys, time.Now()); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 		})
