@@ -24,17 +24,21 @@ func Detect(root string, families []Distro) (Distro, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var byState, byID []Distro
+	var byState, byID, both []Distro
 	for _, d := range families {
 		t := d.Traits()
-		if slices.ContainsFunc(t.State, func(p string) bool { return exists(files, p) }) {
+		hasState := slices.ContainsFunc(t.State, func(p string) bool { return exists(files, p) })
+		isLike := slices.ContainsFunc(release.Like(), func(id string) bool { return slices.Contains(t.IDs, id) })
+		if hasState {
 			byState = append(byState, d)
 		}
-		if slices.ContainsFunc(release.Like(), func(id string) bool { return slices.Contains(t.IDs, id) }) {
+		if isLike {
 			byID = append(byID, d)
 		}
+		if hasState && isLike {
+			both = append(both, d)
+		}
 	}
-	both := slices.DeleteFunc(slices.Clone(byState), func(d Distro) bool { return !slices.Contains(byID, d) })
 	switch {
 	case len(both) == 1:
 		return both[0], nil
