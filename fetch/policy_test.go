@@ -209,13 +209,15 @@ func TestBusyHostGetsLess(t *testing.T) {
 		s := good(files)
 		answer := s.open
 		var before, after flight
+		start := time.Now()
 		s.open = func(ctx context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			since := time.Since(start)
 			switch {
 			case n == 20:
 				return nil, &fetch.BusyError{After: time.Minute, Err: errors.New("too many")}
-			case n < 20:
+			case since < 50*time.Second:
 				before.take(time.Second)
-			case n > 30 && n < 36:
+			case since < 62500*time.Millisecond: // the test, and the round after it
 				after.take(time.Second)
 			}
 			return answer(ctx, n, req)
