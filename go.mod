@@ -40,6 +40,7 @@ require (
 	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.46.0 // indirect
+	golang.org/x/tools v0.36.0 // indirect
 	lukechampine.com/blake3 v1.1.6 // indirect
 	oras.land/oras-go/v2 v2.6.4 // indirect
 )

@@ -128,25 +128,18 @@ func (s *session) tellTroubles(r *fetch.Report) {
 		var kinds []string
 		add := func(n int, what string) {
 			if n > 0 {
-				kinds = append(kinds, fmt.Sprintf("%s %s", times(n), what))
+				kinds = append(kinds, count(n, what))
 			}
 		}
-		add(t.Lied, "gave a file with the wrong SHA-256")
-		add(t.Failed, "failed")
-		add(t.Busy, "asked to be left alone")
+		add(t.Lied, "lie")
+		add(t.Failed, "failure")
+		add(t.Busy, "request to wait")
 		if len(kinds) == 0 {
 			s.detail("source %s did not have %s", t.Source, count(t.Missing, "file"))
 			continue
 		}
-		s.warn("source %s %s; last: %v", t.Source, strings.Join(kinds, ", "), t.Last)
+		s.warn("source %s: %s; last: %v", t.Source, strings.Join(kinds, ", "), t.Last)
 	}
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
 }
 
 // tellFailed lists each file that could not be had and what each source said.
