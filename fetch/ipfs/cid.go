@@ -138,7 +138,7 @@ func join(children []node) node {
 
 // putVarintField writes a protobuf field of wire type 0.
 func putVarintField(b *bytes.Buffer, field, v uint64) {
-	b.WriteByte(byte(field<<3 | 0))
+	b.WriteByte(byte(field << 3))
 	putVarint(b, v)
 }
 
