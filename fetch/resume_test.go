@@ -173,3 +173,25 @@ func TestAloneMeansAlone(t *testing.T) {
 		}
 	})
 }
+
+// A body that ends early without an error is taken up like one with an error.
+func TestShortBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := map[string][]byte{"a": fetchtest.Data(1, 1000)}
+		var offsets []int64
+		s := &script{name: "short", open: func(_ context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			offsets = append(offsets, req.Offset)
+			body := bodyOf(files["a"], req)
+			if n == 0 {
+				body.ReadCloser = io.NopCloser(bytes.NewReader(files["a"][:300]))
+			}
+			return body, nil
+		}}
+		store := &fetchtest.Store{}
+		r := (&fetch.Planner{Store: store, Sources: []fetch.Source{s}}).Fetch(t.Context(), requests(files))
+		wantAll(t, r, store, files)
+		if !slices.Equal(offsets, []int64{0, 300}) || r.Troubles[0].Lied != 0 {
+			t.Errorf("asked at %v, troubles %v", offsets, r.Troubles)
+		}
+	})
+}

@@ -160,7 +160,8 @@ func TestLogin(t *testing.T) {
 		case user != "user" || password != "s3cret":
 			http.Error(w, "", http.StatusUnauthorized)
 		case r.URL.Path == "/away":
-			http.Redirect(w, r, other.URL+"/x?sig=s1gned", http.StatusFound)
+			// A login of the redirecting server's own is not sent either.
+			http.Redirect(w, r, strings.Replace(other.URL, "://", "://a:b@", 1)+"/x?sig=s1gned", http.StatusFound)
 		case r.URL.Path == "/near":
 			http.Redirect(w, r, "/file", http.StatusFound)
 		default:
@@ -255,7 +256,7 @@ func TestBadRanges(t *testing.T) {
 	}{
 		"right":        {"bytes 4-9/10", true},
 		"unknown size": {"bytes 4-9/*", true},
-		"other start":  {"bytes 3-8/10", false},
+		"other start":  {"bytes 3-8/9", false},
 		"not the rest": {"bytes 4-9/20", false},
 		"no header":    {"", false},
 		"backwards":    {"bytes 4-3/10", false},
