@@ -203,8 +203,8 @@ func (s shelf) Blob(ctx context.Context, want lockfile.Digest, size int64, urls 
 
 func TestFetchReleaseDetached(t *testing.T) {
 	g := newGPG(t)
-	g.key("", "a", "ed25519", "0")
-	keys := g.keys("a")
+	g.key("", "key-a", "ed25519", "0")
+	keys := g.keys("key-a")
 	const dir = "http://x/dists/one/"
 	ctx := context.Background()
 	s := shelf{dir + "Release": []byte(releaseText)}

@@ -78,7 +78,7 @@ func TestVerify(t *testing.T) {
 
 func TestVerifyNamesTheKey(t *testing.T) {
 	g := newGPG(t)
-	a, b := g.key("", "a", "ed25519", "0"), g.key("", "b", "ed25519", "0")
+	a, b := g.key("", "key-a", "ed25519", "0"), g.key("", "key-b", "ed25519", "0")
 	_, err := Verify(g.sign("", releaseText, a), g.keys(b), time.Now())
 	if err == nil || !strings.Contains(err.Error(), a) || strings.Contains(err.Error(), b) {
 		t.Errorf("%v does not name %s, which signed", err, a)
@@ -87,11 +87,11 @@ func TestVerifyNamesTheKey(t *testing.T) {
 
 func TestVerifyDetached(t *testing.T) {
 	g := newGPG(t)
-	g.key("", "a", "ed25519", "0")
-	g.key("", "b", "rsa2048", "0")
-	binary, armored := g.detach(releaseText, "-u", "a"), g.detach(releaseText, "-u", "a", "--armor")
-	other := g.detach(releaseText, "-u", "b", "--armor")
-	text := g.detach(releaseText, "-u", "a", "--textmode")
+	g.key("", "key-a", "ed25519", "0")
+	g.key("", "key-b", "rsa2048", "0")
+	binary, armored := g.detach(releaseText, "-u", "key-a"), g.detach(releaseText, "-u", "key-a", "--armor")
+	other := g.detach(releaseText, "-u", "key-b", "--armor")
+	text := g.detach(releaseText, "-u", "key-a", "--textmode")
 	for _, tt := range []struct {
 		name   string
 		text   string
@@ -99,21 +99,21 @@ func TestVerifyDetached(t *testing.T) {
 		signer string
 		want   error
 	}{
-		{"binary", releaseText, binary, "a", nil},
-		{"armored", releaseText, armored, "a", nil},
-		{"of text", releaseText, text, "a", nil},
-		{"two blocks", releaseText, slices.Concat(other, armored), "a", nil},
-		{"two binary ones", releaseText, slices.Concat(binary, g.detach(releaseText, "-u", "b")), "b", nil},
-		{"other text", releaseText + "x", binary, "a", ErrBadSignature},
-		{"another key", releaseText, binary, "b", ErrUnknownKey},
-		{"a good one and one over other text", releaseText, slices.Concat(binary, g.detach("other", "-u", "b")), "both", ErrBadSignature},
-		{"a good one and one over other text by a stranger", releaseText, slices.Concat(binary, g.detach("other", "-u", "b")), "a", nil},
-		{"empty", releaseText, nil, "a", ErrNoSignature},
-		{"not a signature", releaseText, []byte(releaseText), "a", ErrMalformed},
-		{"a key in place of a signature", releaseText, g.export("a"), "a", ErrMalformed},
+		{"binary", releaseText, binary, "key-a", nil},
+		{"armored", releaseText, armored, "key-a", nil},
+		{"of text", releaseText, text, "key-a", nil},
+		{"two blocks", releaseText, slices.Concat(other, armored), "key-a", nil},
+		{"two binary ones", releaseText, slices.Concat(binary, g.detach(releaseText, "-u", "key-b")), "key-b", nil},
+		{"other text", releaseText + "x", binary, "key-a", ErrBadSignature},
+		{"another key", releaseText, binary, "key-b", ErrUnknownKey},
+		{"a good one and one over other text", releaseText, slices.Concat(binary, g.detach("other", "-u", "key-b")), "both", ErrBadSignature},
+		{"a good one and one over other text by a stranger", releaseText, slices.Concat(binary, g.detach("other", "-u", "key-b")), "key-a", nil},
+		{"empty", releaseText, nil, "key-a", ErrNoSignature},
+		{"not a signature", releaseText, []byte(releaseText), "key-a", ErrMalformed},
+		{"a key in place of a signature", releaseText, g.export("key-a"), "key-a", ErrMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			keys := g.keys("a", "b")
+			keys := g.keys("key-a", "key-b")
 			if tt.signer != "both" {
 				keys = g.keys(tt.signer)
 			}
@@ -126,24 +126,24 @@ func TestVerifyDetached(t *testing.T) {
 
 func TestReadKeysArmored(t *testing.T) {
 	g := newGPG(t)
-	g.key("", "a", "ed25519", "0")
-	g.key("", "b", "ed25519", "0")
+	g.key("", "key-a", "ed25519", "0")
+	g.key("", "key-b", "ed25519", "0")
 	var keyring []byte
-	for _, n := range []string{"a", "b"} {
+	for _, n := range []string{"key-a", "key-b"} {
 		keyring = append(append(keyring, "a comment\n"...), g.run("", "", "--armor", "--export", n)...)
 	}
 	keys, err := ReadKeys(keyring)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []string{"a", "b"} {
+	for _, n := range []string{"key-a", "key-b"} {
 		if _, err := Verify(g.sign("", releaseText, n), keys, time.Now()); err != nil {
 			t.Errorf("key %s: %v", n, err)
 		}
 	}
 	for name, data := range map[string][]byte{
 		"empty": nil, "text": []byte("no key"), "cut": keyring[:len(keyring)/4],
-		"a signature": g.detach(releaseText, "-u", "a", "--armor"),
+		"a signature": g.detach(releaseText, "-u", "key-a", "--armor"),
 	} {
 		if _, err := ReadKeys(data); err == nil {
 			t.Errorf("%s was read as a keyring", name)
