@@ -145,7 +145,11 @@ func (s *System) waitForLock(ctx context.Context) error {
 			return nil
 		}
 		if !told {
-			s.events.Warning(fmt.Sprintf("waiting for process %d, which has the package database of %s locked", pid, s.Root))
+			who := "another process"
+			if pid > 0 { // else it is one that we cannot see
+				who = fmt.Sprintf("process %d", pid)
+			}
+			s.events.Warning(fmt.Sprintf("waiting for %s, which has the package database of %s locked", who, s.Root))
 			told = true
 		}
 		select {

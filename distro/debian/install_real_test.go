@@ -75,6 +75,9 @@ func TestInstallPreDepends(t *testing.T) {
 		if v := versionOf(t, root, "z"); v != "ii 2:1-1" {
 			t.Errorf("z is %q", v)
 		}
+		if auto := read(t, root, "var/lib/apt/extended_states"); strings.Contains(auto, "Package: m\n") {
+			t.Errorf("a locked package is marked as automatically installed:\n%s", auto)
+		}
 	})
 }
 
