@@ -38,9 +38,6 @@ type Control struct {
 	Essential bool
 	// The relations to other packages, as the fields stand, line ends kept.
 	PreDepends, Depends, Provides, Conflicts, Breaks string
-	// Paragraph is the whole paragraph as it stands, each line with its LF
-	// and no empty line after it: the way in which indexes have it.
-	Paragraph []byte
 }
 
 // ReadFile reads the control paragraph of the package at path.
@@ -173,7 +170,6 @@ func parse(text []byte) (*Control, error) {
 			return nil, fmt.Errorf("field %s of the control file is %q", f.name, f.value)
 		}
 	}
-	c.Paragraph = append(bytes.Trim(text, "\n"), '\n')
 	return c, nil
 }
 

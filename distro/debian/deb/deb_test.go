@@ -16,6 +16,11 @@ import (
 const sample = "Package: hello\nVersion: 1:2.10-3\nArchitecture: amd64\nEssential: yes\n" +
 	"Pre-Depends: libc6 (>= 2.34)\nDepends: a,\n b | c\nDescription: says hello\n to all\n"
 
+var want = Control{
+	Package: "hello", Version: "1:2.10-3", Architecture: "amd64", Essential: true,
+	PreDepends: "libc6 (>= 2.34)", Depends: "a,\n b | c",
+}
+
 // arFile makes an ar archive of names and contents in turn.
 func arFile(members ...string) []byte {
 	var b bytes.Buffer
@@ -63,11 +68,8 @@ func TestReadMembers(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if c.Package != "hello" || c.Version != "1:2.10-3" || c.Architecture != "amd64" || !c.Essential || c.PreDepends != "libc6 (>= 2.34)" {
-			t.Errorf("%s: read %+v", name, c)
-		}
-		if string(c.Paragraph) != sample {
-			t.Errorf("%s: paragraph is\n%q, want\n%q", name, c.Paragraph, sample)
+		if *c != want {
+			t.Errorf("%s: read %+v, want %+v", name, *c, want)
 		}
 	}
 }
@@ -134,8 +136,8 @@ func TestDpkgDeb(t *testing.T) {
 		c, err := ReadFile(file)
 		if err != nil {
 			t.Errorf("%s: %v", compression, err)
-		} else if string(c.Paragraph) != text {
-			t.Errorf("%s: paragraph is %q", compression, c.Paragraph)
+		} else if *c != want {
+			t.Errorf("%s: read %+v, want %+v", compression, *c, want)
 		}
 	}
 }
@@ -150,9 +152,10 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parse(c.Paragraph)
-		if err != nil || again.Package != c.Package || again.Version != c.Version || !bytes.Equal(again.Paragraph, c.Paragraph) {
-			t.Fatalf("paragraph %q reads as %+v, %v; before %+v", c.Paragraph, again, err, c)
+		for _, s := range []string{c.Package, c.Version, c.Architecture} {
+			if s == "" || strings.ContainsAny(s, "/ \n\x00") {
+				t.Fatalf("accepted %q in %+v", s, c)
+			}
 		}
 	})
 }
