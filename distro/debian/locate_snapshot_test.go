@@ -299,6 +299,30 @@ func TestPastWantsTheRightKey(t *testing.T) {
 	}
 }
 
+func TestPastReadsAnIndexOnce(t *testing.T) {
+	key := snapshottest.NewKey(t, day(2023, 1, 1), "0")
+	w := newWorldOf(t, key)
+	w.server = snapshottest.NewServer(t)
+	for i := range 3 { // published anew with nothing changed
+		dir, at := t.TempDir(), day(2023, 3, 1+i)
+		key.Publish(t, dir, snapshottest.Suite{Name: "bookworm", Origin: "Debian", Label: "Debian", Architectures: []string{"amd64"}}, at, debOf("foo", "1"))
+		w.server.Add("debian", at, dir)
+	}
+	if found, _ := w.search(t, packageOf("foo", "0", "amd64")); len(found) != 0 {
+		t.Errorf("found %v", found)
+	}
+	releases, indexes := 0, 0
+	for _, r := range w.server.Requests() {
+		if strings.HasPrefix(r, "/archive/debian/2023030") && strings.Contains(r, "T120000Z") { // not the redirects
+			releases += strings.Count(r, "InRelease")
+			indexes += strings.Count(r, "Packages")
+		}
+	}
+	if releases != 3 || indexes != 1 {
+		t.Errorf("%d states and %d indexes were read, want 3 and 1: %q", releases, indexes, w.server.Requests())
+	}
+}
+
 func TestPastLimit(t *testing.T) {
 	w := newWorld(t)
 	foo := packageOf("foo", "1:1.0", "amd64")

@@ -233,6 +233,7 @@ func TestUpdateAsAptDoes(t *testing.T) {
 		control("script", "1", "amd64"), control("interpreter", "1", "i386", "Multi-Arch: allowed"), control("tool-user", "1", "amd64"),
 		control("chain", "1", "amd64"), control("gone", "1", "amd64"),
 		control("libuneven", "1", "amd64", "Multi-Arch: same"), control("libuneven", "1", "i386", "Multi-Arch: same"),
+		control("libodd", "1", "amd64", "Multi-Arch: same"), control("libodd", "1", "i386", "Multi-Arch: same"),
 	} {
 		b.install(d, "install")
 	}
@@ -249,6 +250,7 @@ func TestUpdateAsAptDoes(t *testing.T) {
 		control("tool-user", "2", "amd64", "Depends: tool"), control("tool", "1", "i386", "Multi-Arch: foreign"),
 		control("chain", "2", "amd64", "Depends: link"), control("link", "1", "amd64", "Depends: end"), control("end", "1", "all"),
 		control("libuneven", "1", "amd64", "Multi-Arch: same"), control("libuneven", "2", "amd64", "Multi-Arch: same"),
+		control("libodd", "1", "amd64", "Multi-Arch: same"), control("libodd", "1", "i386", "Multi-Arch: same"), control("libodd", "2", "i386", "Multi-Arch: same"),
 		control("libuneven", "1", "i386", "Multi-Arch: same"), control("held", "1", "amd64"), control("held", "2", "amd64"))
 	b.publish(t, snapshottest.Suite{Name: "experimental", Origin: "Test", Label: "Test", Architectures: both, Fields: map[string]string{"NotAutomatic": "yes"}},
 		control("experiment", "2", "amd64"))
