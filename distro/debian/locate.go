@@ -179,7 +179,7 @@ func (l *locating) inPast(ctx context.Context, req distro.LocateRequest) {
 		if !ok {
 			return located{}, false
 		}
-		e := lockfile.Entry{Digest: r.Digest, Path: r.Path, Archive: lockfile.Archive{Name: r.release.Archive()}}
+		e := lockfile.Entry{Digest: r.Digest, Path: r.Path, Archive: r.archive}
 		return located{e, r.release.Date}, true
 	})
 	for p, reason := range reasons {

@@ -13,6 +13,7 @@ import (
 	"github.com/samebits/samebits/distro/debian/apt"
 	"github.com/samebits/samebits/distro/debian/archive"
 	"github.com/samebits/samebits/distro/debian/snapshot"
+	"github.com/samebits/samebits/lockfile"
 )
 
 // Bounds on what public snapshot archives are asked in one run.
@@ -43,6 +44,7 @@ type pastSuite struct {
 type pastRecord struct {
 	archive.Record
 	release *archive.Release
+	archive lockfile.Archive
 }
 
 // searchPast looks for packages in signed indexes of the past. Their install

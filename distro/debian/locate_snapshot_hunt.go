@@ -82,6 +82,11 @@ func (h *hunt) run(ctx context.Context, times []time.Time) {
 	if err == nil {
 		err = h.askInterface(ctx)
 	}
+	for _, w := range h.suites {
+		if host := w.service.Host(); err == nil && h.trouble[host] >= maxFailures {
+			err = fmt.Errorf("%s failed %d times; try again later, or use a mirror of it", host, maxFailures)
+		}
+	}
 	if err != nil {
 		h.giveUp(err)
 	}
@@ -164,7 +169,7 @@ func (h *hunt) look(ctx context.Context, w *watched, t time.Time) error {
 			continue
 		}
 		h.read[file.Digest] = true
-		h.take(records, release)
+		h.take(records, pastRecord{release: release, archive: archiveOf(&w.repo, release)})
 	}
 	return nil
 }
@@ -219,11 +224,12 @@ func (h *hunt) wants(name []byte) bool {
 	return ok
 }
 
-// take keeps the records of packages that are looked for.
-func (h *hunt) take(records []archive.Record, release *archive.Release) {
+// take keeps the records of packages that are looked for, from the given index.
+func (h *hunt) take(records []archive.Record, index pastRecord) {
 	for _, r := range records {
 		if i := slices.Index(h.left, r.Package); i >= 0 {
-			h.found[r.Package] = pastRecord{r, release}
+			index.Record = r
+			h.found[r.Package] = index
 			delete(h.reasons, r.Package)
 			h.left = slices.Delete(h.left, i, i+1)
 		}

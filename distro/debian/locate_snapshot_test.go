@@ -122,7 +122,7 @@ func TestPastByInstallTime(t *testing.T) {
 	}
 	got := found[foo]
 	want := debOf("foo", "1:1.1")
-	if got.Path != want.Path() || got.Digest != want.Digest() || !got.release.Date.Equal(day(2023, 10, 7)) || got.release.Archive() != "Debian" {
+	if got.Path != want.Path() || got.Digest != want.Digest() || !got.release.Date.Equal(day(2023, 10, 7)) || got.archive.String() != "Debian" {
 		t.Errorf("found %+v of %s", got.Record, got.release.Date)
 	}
 	if n := len(w.server.Requests()); n != 6 { // a Release and two indexes, each redirected
@@ -278,6 +278,9 @@ func TestPastMoods(t *testing.T) {
 			}
 			if all := strings.Join(w.warnings, "\n"); !strings.Contains(all, c.warning) || c.warning == "" && all != "" {
 				t.Errorf("warned %q, want %q", w.warnings, c.warning)
+			}
+			if name == "down" && !strings.Contains(reasons[foo], "failed 3 times") {
+				t.Errorf("the reason is %q", reasons[foo])
 			}
 			if n > c.most {
 				t.Errorf("it took %d requests, more than %d", n, c.most)
