@@ -55,6 +55,7 @@ type Config struct {
 // concurrently, and one should serve the whole program.
 type Client struct {
 	stall   time.Duration
+	outside http.RoundTripper
 	once    *retryablehttp.Client // for sources: the planner repeats
 	patient *retryablehttp.Client // for Get
 }
@@ -76,19 +77,21 @@ func NewClient(config Config) *Client {
 		DisableCompression: true,
 		ForceAttemptHTTP2:  true,
 	}
+	out := &outside{next: transport, userAgent: cmp.Or(config.UserAgent, "samebits")}
 	base := &http.Client{
-		Transport: &identity{
-			next:      transport,
-			login:     config.Login,
-			userAgent: cmp.Or(config.UserAgent, "samebits"),
-		},
+		Transport:     &identity{next: out, login: config.Login},
 		CheckRedirect: checkRedirect,
 	}
-	c := &Client{stall: stall}
+	c := &Client{stall: stall, outside: out}
 	c.once = repeater(base, 0, 0)
 	c.patient = repeater(base, max(0, cmp.Or(config.Retries, 4)), cmp.Or(config.Backoff, fetch.DefaultBackoff))
 	return c
 }
+
+// Transport returns the client's way to the outside for other protocols that
+// speak HTTP: its connections, proxy and certificate authorities. Logins are
+// the caller's own.
+func (c *Client) Transport() http.RoundTripper { return c.outside }
 
 // repeater returns a client that asks up to times more, and hands out the last
 // answer as it is.
@@ -188,15 +191,24 @@ func plainError(err error) error {
 	return err
 }
 
+// A StatusError is an answer that has no file in it.
+type StatusError struct {
+	Code   int    // of HTTP
+	Status string // the code and its text
+}
+
+// Error names the status.
+func (e *StatusError) Error() string { return "the server answers " + e.Status }
+
 // statusError says what an answer that has no file in it means, and closes it.
 func statusError(resp *http.Response, now time.Time) error {
 	// A short body is read so that the connection can be used again.
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	resp.Body.Close()
-	status := fmt.Errorf("the server answers %s", resp.Status)
+	status := &StatusError{resp.StatusCode, resp.Status}
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound, code == http.StatusGone:
-		return fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
+		return fmt.Errorf("%w: %w", status, fs.ErrNotExist)
 	case code == http.StatusTooManyRequests,
 		code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
 		return &fetch.BusyError{After: retryAfter(resp.Header, now), Err: status}

@@ -116,3 +116,35 @@ func TestProxy(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Other protocols get the proxy and the name, keep a login of their own, and
+// get none of the client's.
+func TestTransport(t *testing.T) {
+	var agent, login string
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		agent, login = r.UserAgent(), r.Header.Get("Authorization")
+	})
+	asked := false
+	transport := web.NewClient(web.Config{
+		UserAgent: "samebits/1.2",
+		Proxy:     func(*http.Request) (*url.URL, error) { asked = true; return nil, nil },
+		Login:     func(*url.URL) (web.Login, bool) { return web.Login{User: "u"}, true },
+	}).Transport()
+	for _, want := range []string{"", "Bearer token"} {
+		req, err := http.NewRequest(http.MethodPost, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want != "" {
+			req.Header.Set("Authorization", want)
+		}
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if agent != "samebits/1.2" || login != want || !asked {
+			t.Errorf("agent %q, login %q (want %q), proxy asked for %v", agent, login, want, asked)
+		}
+	}
+}

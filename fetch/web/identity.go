@@ -10,12 +10,26 @@ import (
 	"time"
 )
 
+// outside says what asks, and knows whom to trust.
+type outside struct {
+	next      http.RoundTripper
+	userAgent string
+}
+
+func (o *outside) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "https" {
+		trustFallback()
+	}
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", o.userAgent)
+	return o.next.RoundTrip(req)
+}
+
 // identity says who asks. It stands below the following of redirects, so each
 // hop gets the login that is for it and no other.
 type identity struct {
-	next      http.RoundTripper
-	login     func(*url.URL) (Login, bool)
-	userAgent string
+	next  http.RoundTripper
+	login func(*url.URL) (Login, bool)
 }
 
 // placeLogin is a login that stood in a URL. It is a context key, and its own
@@ -26,11 +40,7 @@ type placeLogin struct {
 }
 
 func (i *identity) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme == "https" {
-		trustFallback()
-	}
 	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", i.userAgent)
 	req.Header.Del("Authorization")
 	if login, ok := i.find(req); ok {
 		req.SetBasicAuth(login.User, login.Password)
