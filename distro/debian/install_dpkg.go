@@ -2,6 +2,7 @@ package debian
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -60,8 +61,9 @@ type available struct {
 // neither the lock nor the root has, and a package in the root that one of the
 // lock's excludes, which dpkg might remove.
 func dpkgCheck(r *runner, jobs []*job) error {
-	kept := map[string][]available{} // of what stays as it is
-	all := map[string][]available{}
+	kept := map[string][]available{}   // of what stays as it is
+	all := map[string][]available{}    // of what will be there
+	before := map[string][]available{} // of what is there now
 	add := func(m map[string][]available, name, version, provides string) error {
 		m[name] = append(m[name], available{name, version})
 		needs, err := ParseDependencies(provides)
@@ -81,16 +83,23 @@ func dpkgCheck(r *runner, jobs []*job) error {
 		}
 	}
 	for _, st := range r.state {
-		if st.Absent() || replaced[st.Package+":"+st.Arch] {
+		if st.Absent() {
 			continue
 		}
-		for _, m := range []map[string][]available{kept, all} {
+		maps := []map[string][]available{before, kept, all}
+		if replaced[st.Package+":"+st.Arch] {
+			maps = maps[:1]
+		}
+		for _, m := range maps {
 			if err := add(m, st.Package, st.Version, st.Provides); err != nil {
 				return err
 			}
 		}
 	}
-	var problems []string
+	problems, err := losses(r.state, replaced, before, all)
+	if err != nil {
+		return err
+	}
 	for _, j := range jobs {
 		found, err := j.problems(kept, all)
 		if err != nil {
@@ -104,29 +113,52 @@ func dpkgCheck(r *runner, jobs []*job) error {
 	return nil
 }
 
-// problems tells what stands against installing the job.
-func (j *job) problems(kept, all map[string][]available) ([]string, error) {
-	matches := func(n Relation, m map[string][]available) string {
-		for _, a := range m[n.Name] {
-			if n.Operator == "" || a.version != "" && n.Accepts(a.version) {
-				return a.owner
+// losses tells which packages that stay would lose what they depend on.
+func losses(state []Status, replaced map[string]bool, before, all map[string][]available) ([]string, error) {
+	var problems []string
+	for _, st := range state {
+		if st.Absent() || replaced[st.Package+":"+st.Arch] {
+			continue
+		}
+		wants, err := ParseDependencies(st.PreDepends + "," + st.Depends)
+		if err != nil {
+			return nil, fmt.Errorf("what %s depends on: %w", st.Package, err)
+		}
+		for _, clause := range wants {
+			if met(clause, before) && !met(clause, all) {
+				problems = append(problems, fmt.Sprintf("%s:%s %s, which is installed, would lose %s", st.Package, st.Arch, st.Version, clauseString(clause)))
 			}
 		}
-		return ""
 	}
+	return problems, nil
+}
+
+// match returns the package of m that answers a relation, or "".
+func match(n Relation, m map[string][]available) string {
+	for _, a := range m[n.Name] {
+		if n.Operator == "" || a.version != "" && n.Accepts(a.version) {
+			return a.owner
+		}
+	}
+	return ""
+}
+
+// met reports whether any alternative of a clause is there.
+func met(clause Dependency, m map[string][]available) bool {
+	return slices.ContainsFunc(clause, func(n Relation) bool { return match(n, m) != "" })
+}
+
+// problems tells what stands against installing the job.
+func (j *job) problems(kept, all map[string][]available) ([]string, error) {
 	var out []string
 	wants, err := ParseDependencies(j.PreDepends + "," + j.Depends)
 	if err != nil {
 		return nil, err
 	}
-clauses:
 	for _, clause := range wants {
-		for _, n := range clause {
-			if matches(n, all) != "" {
-				continue clauses
-			}
+		if !met(clause, all) {
+			out = append(out, fmt.Sprintf("%s needs %s, which neither the lock nor the root has", j.key(), clauseString(clause)))
 		}
-		out = append(out, fmt.Sprintf("%s needs %s, which neither the lock nor the root has", j.key(), clauseString(clause)))
 	}
 	rivals, err := ParseDependencies(j.Conflicts + "," + j.Breaks)
 	if err != nil {
@@ -134,7 +166,7 @@ clauses:
 	}
 	for _, clause := range rivals {
 		for _, n := range clause {
-			if owner := matches(n, kept); owner != "" && owner != j.Package {
+			if owner := match(n, kept); owner != "" && owner != j.Package {
 				out = append(out, fmt.Sprintf("%s excludes %s, which is installed as %s; if that may go, remove it first", j.key(), n, owner))
 			}
 		}

@@ -96,6 +96,16 @@ func TestDpkgCheck(t *testing.T) {
 	check(t, "breaks older", dpkgCheck(&runner{state: installed}, []*job{breaks}), "")
 }
 
+func TestDpkgCheckKept(t *testing.T) {
+	perl := Status{Package: "perl", Version: "5", Arch: "amd64", State: "installed", Depends: "perl-base (= 5), never-there"}
+	base := Status{Package: "perl-base", Version: "5", Arch: "all", State: "installed"}
+	r := &runner{state: []Status{perl, base}}
+	newer := jobOf("perl-base", "", "", "", true)
+	check(t, "a kept package loses its dependency", dpkgCheck(r, []*job{newer}), "would lose perl-base (= 5)")
+	newer.Version = "5"
+	check(t, "a kept package keeps it", dpkgCheck(r, []*job{newer}), "")
+}
+
 func check(t *testing.T, name string, err error, want string) {
 	t.Helper()
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
