@@ -107,7 +107,8 @@ func allowed(from, target string) bool {
 }
 
 // siblings reports whether two folders are different implementations of what
-// folder has the vocabulary of, such as distro/debian and distro/alpine.
+// folder has the vocabulary of, such as distro/debian and distro/alpine. Those
+// that speak HTTP may stand on fetch/web, which stands on none of them.
 func siblings(a, b, folder string) bool {
 	first := func(s string) string {
 		word, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(s, folder), "/"), "/")
@@ -115,7 +116,7 @@ func siblings(a, b, folder string) bool {
 	}
 	x, y := first(a), first(b)
 	shared := func(s string) bool { return s == "" || s == "rootfs" || s == "tree" || strings.HasSuffix(s, "test") }
-	return !shared(x) && !shared(y) && x != y
+	return !shared(x) && !shared(y) && x != y && folder+"/"+y != "fetch/web"
 }
 
 func below(folder, parent string) bool {
@@ -138,6 +139,8 @@ func TestImportRules(t *testing.T) {
 		{"distro/debian", "fetch", false},
 		{"fetch/web", "fetch", true},
 		{"fetch/web", "fetch/dir", false},
+		{"fetch/oci", "fetch/web", true},
+		{"fetch/oci", "fetch/dir", false},
 		{"fetch/web", "cache", false},
 		{"imagebuild/ext4", "imagebuild/tree", true},
 		{"cmd/samebits", "fetch/web", true},

@@ -146,7 +146,7 @@ func (c *Client) Get(ctx context.Context, rawURL string) (io.ReadCloser, error) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	resp, err := send(ctx, c.patient, u, login, nil)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = statusError(resp, time.Now())
+		err = Refusal(resp)
 	}
 	if err != nil {
 		cancel(nil)
@@ -173,14 +173,14 @@ func send(ctx context.Context, client *retryablehttp.Client, u *url.URL, login *
 		if resp != nil {
 			resp.Body.Close()
 		}
-		return nil, plainError(err)
+		return nil, PlainError(err)
 	}
 	return resp, nil
 }
 
-// plainError takes the URL out of an error, since a redirect may have put a
-// secret there, and marks what no repetition cures.
-func plainError(err error) error {
+// PlainError takes the URL out of the error of a request, since a redirect may
+// have put a secret there, and marks what no repetition cures.
+func PlainError(err error) error {
 	var u *url.Error
 	for errors.As(err, &u) {
 		err = u.Err
@@ -200,8 +200,9 @@ type StatusError struct {
 // Error names the status.
 func (e *StatusError) Error() string { return "the server answers " + e.Status }
 
-// statusError says what an answer that has no file in it means, and closes it.
-func statusError(resp *http.Response, now time.Time) error {
+// Refusal says what an answer that has no file in it means, in the terms of
+// [fetch.Source], and closes it. The error wraps a [*StatusError].
+func Refusal(resp *http.Response) error {
 	// A short body is read so that the connection can be used again.
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	resp.Body.Close()
@@ -211,7 +212,7 @@ func statusError(resp *http.Response, now time.Time) error {
 		return fmt.Errorf("%w: %w", status, fs.ErrNotExist)
 	case code == http.StatusTooManyRequests,
 		code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
-		return &fetch.BusyError{After: retryAfter(resp.Header, now), Err: status}
+		return &fetch.BusyError{After: retryAfter(resp.Header, time.Now()), Err: status}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return fetch.Permanent(fmt.Errorf("%w; it may want a login", status))
 	case code == http.StatusProxyAuthRequired:

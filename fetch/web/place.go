@@ -66,13 +66,21 @@ func (s *source) Limits() fetch.Limits {
 	return l
 }
 
-// Open asks for the file, or for its rest with Range and If-Range (RFC 9110,
-// section 14).
+// Open asks for the file, or for its rest.
 func (s *source) Open(ctx context.Context, req fetch.Request) (*fetch.Body, error) {
 	u, err := s.template.expand(req)
 	if err != nil {
 		return nil, err
 	}
+	return Ask(req, func(header http.Header) (*http.Response, error) {
+		return send(ctx, s.client.once, u, s.login, header)
+	})
+}
+
+// Ask asks for a file, or for its rest with Range and If-Range (RFC 9110,
+// section 14), and judges the answer. send sends a GET request with the given
+// header fields; the error that it returns is returned as it is.
+func Ask(req fetch.Request, send func(http.Header) (*http.Response, error)) (*fetch.Body, error) {
 	header := http.Header{}
 	if req.Offset > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-", req.Offset))
@@ -80,7 +88,7 @@ func (s *source) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 			header.Set("If-Range", req.Validator)
 		}
 	}
-	resp, err := send(ctx, s.client.once, u, s.login, header)
+	resp, err := send(header)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +98,9 @@ func (s *source) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 	case resp.StatusCode == http.StatusPartialContent && req.Offset > 0:
 		return partial(resp, req.Offset)
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && req.Offset > 0:
-		return s.beyond(ctx, resp, req)
+		return beyond(resp, req, send)
 	}
-	return nil, statusError(resp, time.Now())
+	return nil, Refusal(resp)
 }
 
 // partial checks that an answer is the rest that was asked for.
@@ -120,14 +128,14 @@ func partial(resp *http.Response, offset int64) (*fetch.Body, error) {
 
 // beyond deals with an answer that there is nothing at the offset: the file is
 // there in full, or the bytes that we have are of another one.
-func (s *source) beyond(ctx context.Context, resp *http.Response, req fetch.Request) (*fetch.Body, error) {
+func beyond(resp *http.Response, req fetch.Request, send func(http.Header) (*http.Response, error)) (*fetch.Body, error) {
 	size, err := strconv.ParseInt(strings.TrimPrefix(resp.Header.Get("Content-Range"), "bytes */"), 10, 64)
 	resp.Body.Close()
 	if err == nil && size == req.Offset {
 		return &fetch.Body{ReadCloser: http.NoBody, Offset: size, Size: size}, nil
 	}
 	req.Offset, req.Validator = 0, ""
-	return s.Open(ctx, req)
+	return Ask(req, send)
 }
 
 // validator returns what If-Range may be sent with: a strong ETag, or the
