@@ -64,7 +64,7 @@ func (s *session) lockGenerate() error {
 	}
 	blobs := &lateCache{session: s}
 	defer blobs.close()
-	req := s.locateRequest(sys, blobs)
+	req := s.locateRequest(family, sys, blobs)
 	req.Packages = newerThan(old, packages, family)
 	req.Fresh = s.Bool("update")
 	located, err := sys.Locate(s.ctx, req)
@@ -72,7 +72,7 @@ func (s *session) lockGenerate() error {
 		return err
 	}
 	lock := located.Lock.Without(old)
-	if err := s.writeOutput(s.String("output"), lock.Format()); err != nil {
+	if err := s.writeLock(s.String("output"), lock); err != nil {
 		return err
 	}
 	s.say("%s", summary(lock))

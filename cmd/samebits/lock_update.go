@@ -40,19 +40,19 @@ func (s *session) lockUpdate() error {
 	if err != nil {
 		return err
 	}
-	sys, _, err := s.system()
+	sys, family, err := s.system()
 	if err != nil {
 		return err
 	}
 	blobs := &lateCache{session: s}
 	defer blobs.close()
-	req := s.locateRequest(sys, blobs)
+	req := s.locateRequest(family, sys, blobs)
 	req.Fresh = !s.Bool("offline")
 	located, err := sys.Update(s.ctx, lock, req)
 	if err != nil {
 		return err
 	}
-	if err := s.writeOutput(output, located.Lock.Format()); err != nil {
+	if err := s.writeLock(output, located.Lock); err != nil {
 		return err
 	}
 	changes := differences(lock, located.Lock)

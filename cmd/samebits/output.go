@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/samebits/samebits/lockfile"
 )
 
 // writeOutput writes data to stdout, or where name says: "-" and "" are
@@ -30,6 +33,16 @@ func (p *program) writeOutput(name string, data []byte) error {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
+}
+
+// writeLock writes a lock where writeOutput would. A lock that could not be
+// read back is not written.
+func (p *program) writeLock(name string, l *lockfile.Lock) error {
+	var b bytes.Buffer
+	if _, err := l.WriteTo(&b); err != nil {
+		return err
+	}
+	return p.writeOutput(name, b.Bytes())
 }
 
 // replaceFile writes beside name and renames. A symbolic link stays one: the

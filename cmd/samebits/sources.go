@@ -30,8 +30,8 @@ type place struct {
 // may be nil.
 func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distro.System) []place {
 	var out []place
-	for _, u := range append(s.StringSlice("source"), strings.Fields(s.getenv("SAMEBITS_SOURCES"))...) {
-		out = append(out, place{url: u, asked: true})
+	for _, u := range s.userSources() {
+		out = append(out, place{url: u, keeper: dated(u), asked: true})
 	}
 	var keepers []place
 	add := func(mirrors []distro.Mirror) {
@@ -64,6 +64,15 @@ func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distr
 	}
 	return merge(out)
 }
+
+// userSources are the sources that the user names, on the command line first.
+func (s *session) userSources() []string {
+	return append(s.StringSlice("source"), strings.Fields(s.getenv("SAMEBITS_SOURCES"))...)
+}
+
+// dated reports whether a source is an archive of many times. Such places are
+// asked gently, and may be searched for versions that were dropped.
+func dated(url string) bool { return strings.Contains(url, "{{.Timestamp}}") }
 
 // merge leaves each URL once, where it is named first. A URL that is named for
 // several archives is asked for all.
@@ -117,5 +126,9 @@ func (s *session) openPlace(p place, client *web.Client) (fetch.Source, error) {
 	if s.Bool("offline") {
 		return nil, nil
 	}
-	return web.New(client, web.Place{URL: p.url, Archive: p.archive, Keeper: p.keeper})
+	src, err := web.New(client, web.Place{URL: p.url, Archive: p.archive, Keeper: p.keeper})
+	if err == nil && p.keeper {
+		src = s.newKeeper(p, src, &fetcher{session: s, client: client})
+	}
+	return src, err
 }

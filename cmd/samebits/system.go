@@ -42,10 +42,20 @@ func (s *session) hostFor(l *lockfile.Lock) distro.System {
 
 // locateRequest says how far the flags let a distribution go for what it
 // looks for.
-func (s *session) locateRequest(sys distro.System, c *lateCache) distro.LocateRequest {
+func (s *session) locateRequest(family distro.Distro, sys distro.System, c *lateCache) distro.LocateRequest {
 	req := distro.LocateRequest{Snapshots: !s.Bool("no-snapshot")}
 	if !s.Bool("offline") {
 		req.Fetcher = &fetcher{session: s, client: s.client(sys.Access()), cache: c}
+	}
+	for _, u := range s.userSources() {
+		if dated(u) {
+			req.Keepers = append(req.Keepers, distro.Mirror{URL: u, Keeper: true})
+		}
+	}
+	for _, m := range family.Traits().Mirrors {
+		if m.Keeper {
+			req.Keepers = append(req.Keepers, m)
+		}
 	}
 	return req
 }
