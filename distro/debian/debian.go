@@ -47,6 +47,7 @@ func (Distro) Traits() distro.Traits {
 			{Archive: "Debian/Debian-Security", URL: "http://snapshot.debian.org/archive/debian-security/{{.Timestamp}}/{{.Path}}", Keeper: true},
 			{Archive: "Ubuntu", URL: "https://snapshot.ubuntu.com/ubuntu/{{.Timestamp}}/{{.Path}}", Keeper: true},
 			{Archive: "Ubuntu", URL: "http://old-releases.ubuntu.com/ubuntu", Keeper: true},
+			{Archive: "Ubuntu", URL: "https://launchpad.net/ubuntu/+archive/primary/+files/{{.Basename}}", Keeper: true},
 		},
 	}
 }
