@@ -78,7 +78,7 @@ func errorText(ctx context.Context, err error) string {
 	case err == nil:
 		return ""
 	case errors.As(context.Cause(ctx), &ended):
-		return ended.Error() + "; what has arrived is kept, run the command again to go on"
+		return ended.Error() + "; what was fetched is kept"
 	}
 	return err.Error()
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -19,10 +20,12 @@ func main() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		got := <-signals
+		cancel(&signalError{<-signals})
 		// A second signal ends the process at once, as the system does it.
+		// One that comes with the first is the same: a terminal, timeout(1)
+		// and others send it to a process and again to its group.
+		time.Sleep(time.Second)
 		signal.Stop(signals)
-		cancel(&signalError{got})
 	}()
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 	os.Exit(p.run(ctx, os.Args[1:]))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/samebits/samebits/fetch"
@@ -27,12 +28,15 @@ type progress struct {
 	stop    chan struct{}
 	wait    sync.WaitGroup
 
-	mu    sync.Mutex
-	done  int
-	bytes int64
-	bars  *mpb.Progress // nil where there is no terminal
-	all   *mpb.Bar
-	each  map[lockfile.Digest]*mpb.Bar
+	// Bars ask for the bytes while they are drawn, and drawing is what adding
+	// a bar waits for: they must not need mu.
+	bytes atomic.Int64
+
+	mu   sync.Mutex
+	done int
+	bars *mpb.Progress // nil where there is no terminal
+	all  *mpb.Bar
+	each map[lockfile.Digest]*mpb.Bar
 }
 
 // startProgress begins to show the fetch of so many files.
@@ -50,15 +54,13 @@ func (s *session) startProgress(total int) *progress {
 }
 
 func (p *progress) startBars() {
-	p.bars = mpb.New(mpb.WithOutput(p.session.stderr), mpb.WithWidth(64))
+	p.bars = mpb.New(mpb.WithOutput(p.session.stderr), mpb.WithWidth(64), mpb.WithAutoRefresh())
 	p.session.redirect(p.bars)
 	p.all = p.bars.AddBar(int64(p.total), mpb.BarPriority(1<<20), mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d files", decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-			p.mu.Lock()
-			defer p.mu.Unlock()
 			seconds := max(time.Since(p.begun).Seconds(), 0.1)
-			return fmt.Sprintf("%s, %s/s", size(p.bytes), size(int64(float64(p.bytes)/seconds)))
+			return fmt.Sprintf("%s, %s/s", size(p.bytes.Load()), size(int64(float64(p.bytes.Load())/seconds)))
 		})))
 }
 
@@ -73,9 +75,9 @@ func (p *progress) tell() {
 			return
 		case <-tick.C:
 			p.mu.Lock()
-			done, bytes := p.done, p.bytes
+			done := p.done
 			p.mu.Unlock()
-			p.session.say("%d of %s, %s", done, count(p.total, "file"), size(bytes))
+			p.session.say("%d of %s, %s", done, count(p.total, "file"), size(p.bytes.Load()))
 		}
 	}
 }
@@ -99,9 +101,9 @@ func (p *progress) start(e lockfile.Entry, have, length int64) {
 }
 
 func (p *progress) arrived(e lockfile.Entry, n int64) {
+	p.bytes.Add(n)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bytes = max(0, p.bytes+n)
 	if bar := p.each[e.Digest]; bar != nil {
 		bar.IncrInt64(n)
 	}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/samebits/samebits/lockfile"
+)
+
+// Many files at once, while the bars are drawn again and again and something
+// is said above them: nobody may wait for somebody who waits for them.
+func TestBarsDoNotBlock(t *testing.T) {
+	p, _, _ := testProgram()
+	p.stderr = io.Discard
+	s := &session{program: p, terminal: true, lines: io.Discard, said: map[string]bool{}}
+	bar := s.startProgress(400)
+	events := bar.events()
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		var wg sync.WaitGroup
+		for worker := range 16 {
+			wg.Go(func() {
+				for i := range 25 {
+					path := fmt.Sprintf("pool/%d-%d", worker, i)
+					e := lockfile.Entry{Path: path, Digest: lockfile.DigestOf([]byte(path))}
+					events.Start(e, 0, barFrom)
+					for range 4 {
+						events.Bytes(e, barFrom/4)
+						time.Sleep(5 * time.Millisecond)
+					}
+					if i%10 == 3 {
+						s.warn("%s failed", path)
+						events.Done(e, "", errors.New("failed"))
+					} else {
+						events.Done(e, "x", nil)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		bar.end()
+	}()
+	select {
+	case <-finished:
+	case <-time.After(time.Minute):
+		t.Fatal("the bars and the workers wait for each other")
+	}
+	if bar.done != 400 || bar.bytes.Load() != 400*barFrom {
+		t.Errorf("counted %d files, %d bytes", bar.done, bar.bytes.Load())
+	}
+}
