@@ -111,9 +111,11 @@ func (b *board) failed(c *candidate, o outcome, now time.Time) {
 	}
 }
 
+func (b *board) pause(times int) time.Duration { return pause(b.policy.Backoff, times) }
+
 // pause doubles with each time, and varies so that those who failed together
 // do not come back together.
-func (b *board) pause(times int) time.Duration {
-	d := b.policy.Backoff << max(0, min(times-1, 10))
+func pause(first time.Duration, times int) time.Duration {
+	d := first << max(0, min(times-1, 10))
 	return d/2 + rand.N(d)
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // A Sink is a place that files can be put into, for a [Source] to have them
-// later. Its methods may be called concurrently.
+// later. Its methods may be called concurrently. Errors mean what they mean
+// for a Source: see [Source.Open].
 type Sink interface {
 	// Name is what reports call the sink, without credentials.
 	Name() string
@@ -16,7 +17,8 @@ type Sink interface {
 	// sent for that: a file that is there already is left alone.
 	Put(ctx context.Context, f File) (sent bool, err error)
 	// Publish makes the sets known by their locks, so that the locks can be
-	// had back from the sink. It is called once, when all their files are in.
+	// had back from the sink. It is called when all their files are in, and
+	// again with the same sets where it failed for a reason that may pass.
 	Publish(ctx context.Context, sets []Set) error
 }
 
