@@ -119,6 +119,44 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// A body that ends well after the host asked to be left alone does not make
+// forgotten why the rest was not asked for.
+func TestBusyWhileBodyArrives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := manyFiles(5, 100)
+		busy := &script{name: "busy", open: func(_ context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			if n == 0 {
+				body := bodyOf(files[req.Entry.Path], req)
+				body.ReadCloser = late{body.ReadCloser}
+				return body, nil
+			}
+			return nil, &fetch.BusyError{After: 48 * time.Hour, Err: errors.New("too many")}
+		}}
+		other := &script{name: "other", open: func(context.Context, int, fetch.Request) (*fetch.Body, error) {
+			time.Sleep(10 * time.Second) // the body has ended by then
+			return nil, fs.ErrNotExist
+		}}
+		p := &fetch.Planner{Store: &fetchtest.Store{}, Sources: []fetch.Source{busy, other}}
+		r := p.Fetch(t.Context(), requests(files))
+		if len(r.Fetched) != 1 || len(r.Failed) != 4 {
+			t.Fatalf("%d fetched, %d failed", len(r.Fetched), len(r.Failed))
+		}
+		for _, f := range r.Failed {
+			if got := f.Error(); !strings.Contains(got, "busy: ") || !strings.Contains(got, "too many") {
+				t.Errorf("a failure does not tell why: %q", got)
+			}
+		}
+		if busy.asked() != 2 {
+			t.Errorf("asked %d times", busy.asked())
+		}
+	})
+}
+
+// late takes its time for each read.
+type late struct{ io.ReadCloser }
+
+func (l late) Read(p []byte) (int, error) { time.Sleep(time.Second); return l.ReadCloser.Read(p) }
+
 // A source that stays down is given up for the run, soon enough.
 func TestDeadSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -26,7 +26,7 @@ func (b *board) settle(c *candidate, o outcome) {
 	switch kindOf(o.err) {
 	case kindGood:
 		c.good++
-		c.host.well()
+		c.host.well(now)
 	case kindMissing:
 		c.out = true
 		c.missed()
@@ -52,8 +52,11 @@ func (c *candidate) missed() {
 
 // well notes a whole body. A host that had been busy is given one more request
 // at a time for each round of them that went well.
-func (h *host) well() {
-	h.rests, h.streak, h.worked, h.restErr = 0, 0, true, nil
+func (h *host) well(now time.Time) {
+	h.rests, h.streak, h.worked = 0, 0, true
+	if !h.rest.After(now) { // a body that was under way when it asked for time ends no rest
+		h.restErr = nil
+	}
 	if h.wins++; h.wins >= h.parallel && h.parallel < h.limits.Parallel {
 		h.parallel++
 		h.wins = 0
