@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,7 +47,11 @@ func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distr
 		}
 	}
 	if sys != nil {
-		add(sys.Access().Mirrors)
+		root, err := filepath.Abs(cmp.Or(s.String("root"), "/"))
+		if err != nil {
+			root = "/"
+		}
+		add(inRoot(root, sys.Access().Mirrors))
 	}
 	if family != nil {
 		add(family.Traits().Mirrors)
@@ -73,6 +79,19 @@ func (s *session) userSources() []string {
 // dated reports whether a source is an archive of many times. Such places are
 // asked gently, and may be searched for versions that were dropped.
 func dated(url string) bool { return strings.Contains(url, "{{.Timestamp}}") }
+
+// inRoot finds the directories that a root's configuration names where they
+// are seen from outside the root.
+func inRoot(root string, mirrors []distro.Mirror) []distro.Mirror {
+	out := slices.Clone(mirrors)
+	for i, m := range out {
+		name, ok := filePath(strings.Replace(m.URL, "copy:", "file:", 1))
+		if ok {
+			out[i].URL = (&url.URL{Scheme: "file", Path: filepath.Join(root, filepath.Join("/", name))}).String()
+		}
+	}
+	return out
+}
 
 // merge leaves each URL once, where it is named first. A URL that is named for
 // several archives is asked for all.

@@ -114,3 +114,18 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestInRoot(t *testing.T) {
+	for _, c := range []struct{ root, in, want string }{
+		{"/", "file:///srv/repo", "file:///srv/repo"},
+		{"/mnt", "file:/srv/repo", "file:///mnt/srv/repo"},
+		{"/mnt", "copy:/srv/a%20b", "file:///mnt/srv/a%20b"},
+		{"/mnt", "file:///../../etc", "file:///mnt/etc"},
+		{"/mnt", "http://mirror.example/debian", "http://mirror.example/debian"},
+	} {
+		got := inRoot(c.root, []distro.Mirror{{URL: c.in}})
+		if got[0].URL != c.want {
+			t.Errorf("%s in %s: %s, want %s", c.in, c.root, got[0].URL, c.want)
+		}
+	}
+}
