@@ -11,7 +11,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"samebits": main})
+	testscript.Main(cleaner{m}, map[string]func(){"samebits": main})
+}
+
+// cleaner removes what tests share when all are done.
+type cleaner struct{ testscript.TestingM }
+
+func (c cleaner) Run() int {
+	defer func() { os.RemoveAll(builtDir) }()
+	return c.TestingM.Run()
 }
 
 // The scripts tell what a person at a shell sees. Each has a cache of its own,
