@@ -12,7 +12,7 @@ RELEASE ?=
 # git is there and on files that have nothing to do with the build.
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.commit=$(COMMIT) -X main.release=$(RELEASE)"
 
-.PHONY: build repro-build deps test quick lint fuzz bench man completions install clean
+.PHONY: build repro-build deps servers test quick lint fuzz bench man completions install clean
 
 build: ## the static binary ./samebits
 	$(GOBUILD) -o samebits ./cmd/samebits
@@ -23,7 +23,17 @@ repro-build: ## build twice in two places, compare
 deps: ## install the Debian packages that the tests need
 	.ci/deps
 
-test: deps ## all tests, with the race detector
+# Go programs of others that tests run against, pinned in a module of their own
+# and built where they are not there yet or another version is wanted.
+SERVERS = dist/servers/ipfs dist/servers/versitygw
+
+servers: $(SERVERS) ## build the servers that the tests need into dist/servers
+
+$(SERVERS) &: .ci/servers/go.mod .ci/servers/go.sum
+	GOWORK=off go -C .ci/servers build -trimpath -buildvcs=false -o "$(CURDIR)/dist/servers/" tool
+	touch $(SERVERS)
+
+test: deps servers ## all tests, with the race detector
 	go test -race -json ./... ./.ci/report | go run ./.ci/report .ci/allowed-skips
 
 quick: ## the tests that take no more than seconds
