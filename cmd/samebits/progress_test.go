@@ -17,7 +17,8 @@ func TestBarsDoNotBlock(t *testing.T) {
 	p, _, _ := testProgram()
 	p.stderr = io.Discard
 	s := &session{program: p, terminal: true, lines: io.Discard, said: map[string]bool{}}
-	bar := s.startProgress(400)
+	const files = 16 * 1000 // for longer than several drawings
+	bar := s.startProgress(files)
 	events := bar.events()
 	finished := make(chan struct{})
 	go func() {
@@ -25,15 +26,13 @@ func TestBarsDoNotBlock(t *testing.T) {
 		var wg sync.WaitGroup
 		for worker := range 16 {
 			wg.Go(func() {
-				for i := range 25 {
+				for i := range files / 16 {
 					path := fmt.Sprintf("pool/%d-%d", worker, i)
 					e := lockfile.Entry{Path: path, Digest: lockfile.DigestOf([]byte(path))}
 					events.Start(e, 0, barFrom)
-					for range 4 {
-						events.Bytes(e, barFrom/4)
-						time.Sleep(5 * time.Millisecond)
-					}
-					if i%10 == 3 {
+					events.Bytes(e, barFrom)
+					time.Sleep(time.Millisecond)
+					if i%100 == 3 {
 						s.warn("%s failed", path)
 						events.Done(e, "", errors.New("failed"))
 					} else {
@@ -47,10 +46,10 @@ func TestBarsDoNotBlock(t *testing.T) {
 	}()
 	select {
 	case <-finished:
-	case <-time.After(time.Minute):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the bars and the workers wait for each other")
 	}
-	if bar.done != 400 || bar.bytes.Load() != 400*barFrom {
+	if bar.done != files || bar.bytes.Load() != files*barFrom {
 		t.Errorf("counted %d files, %d bytes", bar.done, bar.bytes.Load())
 	}
 }
