@@ -68,16 +68,20 @@ func Lock(arch string, files map[string][]byte) *lockfile.Lock {
 }
 
 // Packages returns n files with the names and the spread of sizes that
-// packages have, from a few hundred bytes to some megabytes.
+// packages of an architecture have, from a few hundred bytes to some megabytes.
 func Packages(n int, arch string) map[string][]byte {
 	files := map[string][]byte{}
+	seed := uint64(0)
+	for _, c := range []byte(arch) {
+		seed = 31*seed + uint64(c)
+	}
 	for i := range n {
 		name := fmt.Sprintf("lib%c%d", 'a'+i%26, i)
 		size := 700 << (i % 12)
 		if i%25 == 24 {
 			size = 3 << 20
 		}
-		files[fmt.Sprintf("pool/main/%s/%s/%s_1.%d-1+b1_%s.deb", name[:4], name, name, i, arch)] = Data(uint64(i), size+i)
+		files[fmt.Sprintf("pool/main/%s/%s/%s_1.%d-1+b1_%s.deb", name[:4], name, name, i, arch)] = Data(seed+uint64(i), size+i)
 	}
 	return files
 }

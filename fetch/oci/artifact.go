@@ -45,6 +45,10 @@ type artifact struct {
 
 // newArtifact makes the artifact of the sets. It follows from the locks and
 // the sizes of the files alone.
+//
+// The artifact's type stands in the manifests alone: an index may have it too,
+// but tools from before that was specified drop it when they copy the index,
+// which would change its digest.
 func newArtifact(sets []fetch.Set) (*artifact, error) {
 	if len(sets) == 0 {
 		return nil, errors.New("there is no lock to publish")
@@ -62,17 +66,15 @@ func newArtifact(sets []fetch.Set) (*artifact, error) {
 		return a, nil
 	}
 	index := v1.Index{
-		Versioned:    specs.Versioned{SchemaVersion: 2},
-		MediaType:    v1.MediaTypeImageIndex,
-		ArtifactType: ArtifactType,
-		Annotations:  created(newest(sets)),
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   v1.MediaTypeImageIndex,
+		Annotations: created(newest(sets)),
 	}
 	for _, m := range a.manifests {
 		index.Manifests = append(index.Manifests, m.Descriptor)
 	}
 	var err error
 	a.top, err = encode(v1.MediaTypeImageIndex, index)
-	a.top.ArtifactType = ArtifactType
 	return a, err
 }
 
@@ -105,7 +107,6 @@ func (a *artifact) add(set fetch.Set) error {
 	if err != nil {
 		return err
 	}
-	m.ArtifactType = ArtifactType
 	m.Platform = platform(set.Lock.System)
 	a.blobs = append(a.blobs, lock)
 	a.manifests = append(a.manifests, m)

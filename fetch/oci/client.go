@@ -95,11 +95,11 @@ func (r repository) askURL(ctx context.Context, method string, u *url.URL, heade
 }
 
 // send sends a request, with the login that docker's configuration has for
-// the registry where the request is for that. An answer that refuses a login
-// is an error.
+// the registry where the request is for that. An answer of the registry that
+// refuses a login is an error.
 func (r repository) send(req *http.Request) (*http.Response, error) {
-	do := r.client.nobody.Do
-	if base := r.ref.url(""); req.URL.Scheme == base.Scheme && req.URL.Host == base.Host {
+	do, base := r.client.nobody.Do, r.ref.url("")
+	if req.URL.Scheme == base.Scheme && req.URL.Host == base.Host {
 		do = r.client.known.Do
 		req = req.WithContext(auth.AppendScopesForHost(req.Context(), base.Host, r.scopes...))
 	}
@@ -107,7 +107,8 @@ func (r repository) send(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, r.explain(err)
 	}
-	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+	refused := resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden
+	if refused && resp.Request.URL.Host == base.Host {
 		return nil, r.wantsLogin(refusal(resp))
 	}
 	return resp, nil

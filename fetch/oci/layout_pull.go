@@ -12,7 +12,7 @@ import (
 )
 
 // PullLayout returns the locks of an artifact in an image layout: that with
-// the tag, or the only one of a lock where tag is empty. Everything is checked
+// the tag, or the only one that is there where tag is empty. Everything is checked
 // by its digest. The error wraps fs.ErrNotExist where there is none.
 func PullLayout(ctx context.Context, dir, tag string) ([]Pulled, error) {
 	locks, err := pullLayout(ctx, dir, tag)
@@ -32,17 +32,17 @@ func pullLayout(ctx context.Context, dir, tag string) ([]Pulled, error) {
 	}
 	var found []v1.Descriptor
 	for _, d := range index.Manifests {
-		if d.Annotations[v1.AnnotationRefName] == tag || tag == "" && d.ArtifactType == ArtifactType {
+		if tag == "" || d.Annotations[v1.AnnotationRefName] == tag {
 			found = append(found, d)
 		}
 	}
 	switch {
 	case len(found) == 0 && tag == "":
-		return nil, fmt.Errorf("no lock is in it: %w", fs.ErrNotExist)
+		return nil, fmt.Errorf("nothing is in it: %w", fs.ErrNotExist)
 	case len(found) == 0:
 		return nil, fmt.Errorf("nothing in it has the tag %s: %w", tag, fs.ErrNotExist)
 	case len(found) > 1:
-		return nil, fmt.Errorf("it has %d artifacts of that kind; name one by its tag", len(found))
+		return nil, fmt.Errorf("it has %d artifacts; name one by its tag", len(found))
 	}
 	data, err := get(ctx, folder(dir), true, found[0], maxManifest)
 	if err != nil {

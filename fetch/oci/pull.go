@@ -169,9 +169,6 @@ func decode(data []byte) (manifest, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("the manifest cannot be read: %w", err)
 	}
-	if m.ArtifactType != ArtifactType {
-		return m, fmt.Errorf("not the artifact of a lock: its type is %q, not %s", m.ArtifactType, ArtifactType)
-	}
 	return m, nil
 }
 
@@ -181,8 +178,8 @@ func unpackOne(ctx context.Context, from shelf, data []byte) (Pulled, error) {
 	if err != nil {
 		return Pulled{}, err
 	}
-	if m.MediaType != v1.MediaTypeImageManifest {
-		return Pulled{}, fmt.Errorf("the manifest of a lock is of the type %q", m.MediaType)
+	if m.MediaType != v1.MediaTypeImageManifest || m.ArtifactType != ArtifactType {
+		return Pulled{}, fmt.Errorf("not the artifact of a lock: it is a %q of the type %q, not %s", m.MediaType, m.ArtifactType, ArtifactType)
 	}
 	if len(m.Layers) == 0 || m.Layers[0].MediaType != LockMediaType {
 		return Pulled{}, errors.New("the first layer of the artifact is not a lock")
