@@ -147,9 +147,26 @@ type Located struct {
 	// Lock has System, Date, Entries and Missing set, and is sorted.
 	Lock *lockfile.Lock
 	// Reasons says for each missing package why it could not be located.
-	Reasons map[lockfile.Missing]string
+	Reasons map[lockfile.Missing]Reason
 	// Hints are sentences that say what would help to find what is missing.
 	Hints []string
+}
+
+// A Reason says why a package could not be located.
+type Reason struct {
+	// Kind is a clause that holds for all packages of the kind, such as "the
+	// archives offer other versions now".
+	Kind string
+	// Detail is what is particular to the package; it may be empty.
+	Detail string
+}
+
+// String returns the kind and the detail.
+func (r Reason) String() string {
+	if r.Detail == "" {
+		return r.Kind
+	}
+	return r.Kind + ": " + r.Detail
 }
 
 // A Fetcher is all that distributions ask of the network and of the cache.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -12,9 +13,10 @@ func (p *program) cachePin() *cli.Command {
 	return &cli.Command{
 		Name:      "pin",
 		Usage:     "keep the files of a lock in the cache, or list what is kept",
-		ArgsUsage: "[NAME FILE]",
-		Description: "Keeps what a lock names from being pruned, under a name; a pin of the same name is replaced. Without arguments it lists the pins. The files need not be in the cache yet.\n\n" +
+		ArgsUsage: "[NAME] [FILE]",
+		Description: "Keeps what a lock names from being pruned, under a name, which is that of the file where none is given; a pin of the same name is replaced. Without arguments it lists the pins. The files need not be in the cache yet.\n\n" +
 			"Examples:\n" +
+			"  samebits cache pin SHA256SUMS-amd64\n" +
 			"  samebits cache pin release-1.0 SHA256SUMS\n" +
 			"  samebits cache pin",
 		Flags:  []cli.Flag{jsonFlag(), cacheFlag()},
@@ -43,13 +45,18 @@ type pinned struct {
 }
 
 func (s *session) cachePin() error {
-	switch s.Args().Len() {
+	var name, file string
+	switch args := s.Args().Slice(); len(args) {
 	case 0:
 		return s.listPins()
 	case 1:
-		return s.usagef("FILE is missing")
+		if args[0] == "-" {
+			return s.usagef("a lock from standard input needs a NAME before it")
+		}
+		name, file = filepath.Base(args[0]), args[0]
+	default:
+		name, file = args[0], args[1]
 	}
-	name, file := s.Args().Get(0), s.Args().Get(1)
 	lock, err := s.readLock(file)
 	if err != nil {
 		return err

@@ -140,31 +140,25 @@ func (s *session) tellUnlocated(l *lockfile.Lock, located *distro.Located) error
 	return missingf("%s could not be located and %s in the lock as missing; --allow-missing accepts that", count(len(l.Missing), "package"), are(len(l.Missing)))
 }
 
-// tellReasons tells why packages are missing: the reasons that most of them
-// share first and, without --verbose, only a few of these.
-func (s *session) tellReasons(missing []lockfile.Missing, reasons map[lockfile.Missing]string) {
-	const few = 6
-	byReason := map[string][]lockfile.Missing{}
+// tellReasons tells why packages are missing, the reasons that most of them
+// share first; with --verbose, what there is to say of each.
+func (s *session) tellReasons(missing []lockfile.Missing, reasons map[lockfile.Missing]distro.Reason) {
+	byKind := map[string][]lockfile.Missing{}
 	for _, m := range missing {
-		byReason[reasons[m]] = append(byReason[reasons[m]], m)
+		byKind[reasons[m].Kind] = append(byKind[reasons[m].Kind], m)
 	}
-	order := slices.SortedFunc(maps.Keys(byReason), func(a, b string) int {
-		return cmp.Or(len(byReason[b])-len(byReason[a]), strings.Compare(a, b))
-	})
 	label := s.paint("33", "missing:")
-	tell := func(group []lockfile.Missing, reason string) {
-		s.line(fmt.Sprintf("%s %s, %s: %s", label, count(len(group), "package"), printable(reason), printable(s.some(missingNames(group)))))
-	}
-	var rest []lockfile.Missing
-	for i, reason := range order {
-		if s.verbose || len(order) <= few+1 || i < few {
-			tell(byReason[reason], cmp.Or(reason, "not located"))
-		} else {
-			rest = append(rest, byReason[reason]...)
+	for _, kind := range slices.SortedFunc(maps.Keys(byKind), func(a, b string) int {
+		return cmp.Or(len(byKind[b])-len(byKind[a]), strings.Compare(a, b))
+	}) {
+		group := byKind[kind]
+		if !s.verbose {
+			s.line(fmt.Sprintf("%s %s, %s: %s", label, count(len(group), "package"), printable(kind), printable(s.some(missingNames(group)))))
+			continue
 		}
-	}
-	if len(rest) > 0 {
-		tell(rest, fmt.Sprintf("for %d more reasons that --verbose tells", len(order)-few))
+		for _, m := range group {
+			s.line(fmt.Sprintf("%s %s, %s", label, printable(m.String()), printable(reasons[m].String())))
+		}
 	}
 }
 

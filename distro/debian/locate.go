@@ -190,7 +190,7 @@ func (l *locating) inPast(ctx context.Context, req distro.LocateRequest) {
 // result makes the lock.
 func (l *locating) result(req distro.LocateRequest) (*distro.Located, error) {
 	lock := &lockfile.Lock{System: l.s.ID()}
-	out := &distro.Located{Lock: lock, Reasons: map[lockfile.Missing]string{}}
+	out := &distro.Located{Lock: lock, Reasons: map[lockfile.Missing]distro.Reason{}}
 	owner := map[string]distro.Package{}
 	all := slices.SortedFunc(slices.Values(keysOf(l.found)), distro.Package.Compare)
 	for _, p := range all {

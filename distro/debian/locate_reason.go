@@ -9,24 +9,23 @@ import (
 )
 
 // reason says why a package could not be located.
-func (l *locating) reason(p distro.Package) string {
-	var parts []string
-	if offers := l.offers(p); len(offers) > 0 {
-		parts = append(parts, fmt.Sprintf("%s; installed is %s", strings.Join(offers, ", "), p.Version))
-	} else {
-		switch {
-		case len(l.catalog.indexes) == 0:
-			parts = append(parts, "no index could be read")
-		case len(l.catalog.unused) > 0:
-			parts = append(parts, "no index that could be read has this name")
-		default:
-			parts = append(parts, "no configured archive has this name; it may have been installed by hand from a .deb file")
-		}
+func (l *locating) reason(p distro.Package) distro.Reason {
+	var r distro.Reason
+	offers := l.offers(p)
+	switch {
+	case len(offers) > 0:
+		r = distro.Reason{Kind: "the archives offer other versions now", Detail: strings.Join(offers, ", ")}
+	case len(l.catalog.indexes) == 0:
+		r.Kind = "no index could be read"
+	case len(l.catalog.unused) > 0:
+		r.Kind = "no index that could be read has this name"
+	default:
+		r.Kind = "no configured archive has this name; it may have been installed by hand from a .deb file"
 	}
 	if more, ok := l.reasons[p]; ok {
-		parts = append(parts, more)
+		r.Kind += "; " + more
 	}
-	return strings.Join(parts, "; ")
+	return r
 }
 
 // offers says what the indexes have of a package at other versions, each suite
@@ -36,7 +35,7 @@ func (l *locating) offers(p distro.Package) []string {
 	for _, x := range l.catalog.indexes {
 		for _, r := range x.records {
 			if r.Name == p.Name && (r.Arch == p.Arch || r.Arch == "all" || p.Arch == "all") {
-				out = append(out, fmt.Sprintf("%s offers %s now", x.suite(), r.Version))
+				out = append(out, fmt.Sprintf("%s offers %s", x.suite(), r.Version))
 			}
 		}
 	}

@@ -173,7 +173,7 @@ func TestLocateInPast(t *testing.T) {
 	if strings.Join(paths, ", ") != want || !got.Lock.Date.Equal(day(2024, 2, 10)) {
 		t.Errorf("located %q of %s; warnings %q", paths, got.Lock.Date, w.warnings)
 	}
-	if len(got.Lock.Missing) != 1 || !strings.Contains(got.Reasons[got.Lock.Missing[0]], "does not know this version") {
+	if len(got.Lock.Missing) != 1 || !strings.Contains(got.Reasons[got.Lock.Missing[0]].String(), "does not know this version") {
 		t.Errorf("missing %v, reasons %q", got.Lock.Missing, got.Reasons)
 	}
 	asked := len(w.server.Requests())

@@ -97,7 +97,7 @@ func TestLocateRefusesWhatIsNotVouchedFor(t *testing.T) {
 			r := newRoot(t)
 			r.keep(r.configure(mirrorA, "bookworm", key), files, "")
 			got := r.locate(distro.LocateRequest{}, thePackage("a", "1", "amd64"))
-			if len(got.Lock.Entries) != 0 || len(got.Lock.Missing) != 1 || got.Reasons[got.Lock.Missing[0]] == "" || len(got.Hints) == 0 {
+			if len(got.Lock.Entries) != 0 || len(got.Lock.Missing) != 1 || got.Reasons[got.Lock.Missing[0]].Kind == "" || len(got.Hints) == 0 {
 				t.Errorf("located %v, missing %v, reasons %v, hints %v", got.Lock.Entries, got.Lock.Missing, got.Reasons, got.Hints)
 			}
 			if len(r.warnings) != 1 || !strings.Contains(r.warnings[0], tt.want) || !strings.Contains(r.warnings[0]+" install ", " ") {
@@ -154,11 +154,11 @@ func TestLocateTellsWhatIsMissing(t *testing.T) {
 	got := r.locate(distro.LocateRequest{}, thePackage("a", "1", "amd64"), thePackage("b", "1", "amd64"), thePackage("hand", "1", "all"))
 	wantLock(t, got.Lock, "#: missing a 1 amd64\n#: missing b 1 amd64\n#: missing hand 1 all\n")
 	for p, want := range map[distro.Package]string{
-		thePackage("a", "1", "amd64"):  "bookworm offers 2 now; installed is 1",
+		thePackage("a", "1", "amd64"):  "other versions now: bookworm offers 2",
 		thePackage("b", "1", "amd64"):  "no configured archive has this name",
 		thePackage("hand", "1", "all"): "by hand",
 	} {
-		if reason := got.Reasons[p.Missing()]; !strings.Contains(reason, want) {
+		if reason := got.Reasons[p.Missing()].String(); !strings.Contains(reason, want) {
 			t.Errorf("%s: reason %q, want %q", p, reason, want)
 		}
 	}

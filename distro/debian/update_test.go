@@ -264,7 +264,7 @@ func TestUpdateAsAptDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	agree(t, "dist-upgrade", lockResult(t, s, got), b.aptResult(t, s, "dist-upgrade"))
-	if len(got.Lock.Missing) != 1 || got.Lock.Missing[0].Name != "gone" || got.Reasons[got.Lock.Missing[0]] == "" {
+	if len(got.Lock.Missing) != 1 || got.Lock.Missing[0].Name != "gone" || got.Reasons[got.Lock.Missing[0]].Kind == "" {
 		t.Errorf("missing %v, reasons %q", got.Lock.Missing, got.Reasons)
 	}
 	for _, e := range got.Lock.Entries {

@@ -262,7 +262,7 @@ func testLocate(t *testing.T, f Fixture) {
 		if !slices.ContainsFunc(ps, func(p distro.Package) bool { return p.Missing() == m }) {
 			t.Errorf("%v is missing but was not asked for", m)
 		}
-		if got.Reasons[m] == "" {
+		if got.Reasons[m].Kind == "" {
 			t.Errorf("no reason why %v is missing", m)
 		}
 	}

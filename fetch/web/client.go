@@ -102,7 +102,7 @@ func repeater(base *http.Client, times int, backoff time.Duration) *retryablehtt
 		RetryWaitMin: backoff,
 		RetryWaitMax: 10 * time.Second,
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-			if times == 0 || errors.As(err, new(*loopError)) {
+			if times == 0 || incurable(err) {
 				return false, err
 			}
 			return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
@@ -185,10 +185,19 @@ func PlainError(err error) error {
 	for errors.As(err, &u) {
 		err = u.Err
 	}
-	if errors.As(err, new(*loopError)) || errors.As(err, new(*tls.CertificateVerificationError)) {
+	if incurable(err) {
 		return fetch.Permanent(err)
 	}
 	return err
+}
+
+// incurable reports whether a request failed in a way that no repetition
+// cures: redirects without end, a certificate that does not hold, a host that
+// does not exist.
+func incurable(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, new(*loopError)) || errors.As(err, new(*tls.CertificateVerificationError)) ||
+		errors.As(err, &dns) && dns.IsNotFound
 }
 
 // A StatusError is an answer that has no file in it.

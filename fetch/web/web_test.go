@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -318,6 +319,19 @@ func TestValidators(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%+v sends If-Range %q", c, got)
+		}
+	}
+}
+
+// A host that does not exist is not asked again and again.
+func TestNoSuchHost(t *testing.T) {
+	const host = "nowhere.invalid"
+	for name, err := range map[string]error{
+		"not found": &net.DNSError{Err: "no such host", Name: host, IsNotFound: true},
+		"no answer": &net.DNSError{Err: "timeout", Name: host, IsTimeout: true},
+	} {
+		if got := fetch.IsPermanent(web.PlainError(&url.Error{Op: "Get", URL: "http://" + host, Err: err})); got != (name == "not found") {
+			t.Errorf("%s: permanent is %v", name, got)
 		}
 	}
 }
