@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,6 +20,9 @@ const (
 	maxRests = 5
 	// maxProbe is how long other files wait for the first answer of a source.
 	maxProbe = 2 * time.Second
+	// rematch is how long a source that lost a race is not raced again. It
+	// doubles each time.
+	rematch = 4 * time.Second
 )
 
 // A board is what the files in flight know together: how each source and host
@@ -55,6 +59,11 @@ type standing struct {
 	routes     map[string]*route // by the archive as the lock names it
 	lies, good int               // whole files
 	trouble    Trouble
+	place      int       // in the order of preference; races change it
+	proven     bool      // it won the last race that it was in
+	racing     int       // races that it is a rival in
+	losses     int       // races lost since the last one won
+	again      time.Time // when it may be a rival again
 }
 
 // A route is what is known of a source and an archive.
@@ -72,15 +81,16 @@ type candidate struct {
 	drops     int
 	busy      int
 	notBefore time.Time
-	out       bool // not to be asked for this file again
-	held      bool // a slot of the host
-	testing   bool // this request is the one that tests the host
+	again     time.Time // when it may be a rival for this file again
+	out       bool      // not to be asked for this file again
+	held      bool      // a slot of the host
+	testing   bool      // this request is the one that tests the host
 }
 
 func newBoard(p *Planner) *board {
 	b := &board{policy: p, changed: make(chan struct{})}
 	hosts := map[string]*host{}
-	for _, s := range p.Sources {
+	for i, s := range p.Sources {
 		l := limitsOf(s, p.PerHost)
 		h := hosts[l.Host]
 		if h == nil {
@@ -91,7 +101,7 @@ func newBoard(p *Planner) *board {
 		h.limits.Parallel = min(h.limits.Parallel, l.Parallel)
 		h.limits.Every = max(h.limits.Every, l.Every)
 		h.parallel = h.limits.Parallel
-		st := &standing{source: s, name: s.Name(), host: h, routes: map[string]*route{}}
+		st := &standing{source: s, name: s.Name(), host: h, place: i, routes: map[string]*route{}}
 		st.trouble.Source = st.name
 		st.stacked = stack(st, b, p)
 		b.sources = append(b.sources, st)
@@ -200,8 +210,7 @@ func (b *board) choose(cands []*candidate, now time.Time) (c *candidate, until t
 			choices++
 		}
 	}
-	ordered := slices.Clone(cands)
-	slices.SortStableFunc(ordered, func(a, b *candidate) int { return a.rank() - b.rank() })
+	ordered := inOrder(cands)
 	for _, c := range ordered {
 		h, r := c.host, c.route()
 		switch ready := later(c.notBefore, h.rest); {
@@ -229,6 +238,15 @@ func (b *board) choose(cands []*candidate, now time.Time) (c *candidate, until t
 		}
 	}
 	return nil, until, wait
+}
+
+// inOrder sorts candidates by preference.
+func inOrder(cands []*candidate) []*candidate {
+	ordered := slices.Clone(cands)
+	slices.SortStableFunc(ordered, func(a, b *candidate) int {
+		return cmp.Or(a.rank()-b.rank(), a.place-b.place)
+	})
+	return ordered
 }
 
 // usable reports whether the candidate may give the file within reasonable

@@ -81,19 +81,27 @@ func (j *job) fetch(ctx context.Context) error {
 func (j *job) ask(ctx context.Context) error {
 	b := j.run.board
 	cands := b.candidates(j.reqs)
+	var next *lead
 	for {
-		c, err := b.pick(ctx, cands)
-		if err != nil {
-			return context.Cause(ctx)
+		if next == nil {
+			c, err := b.pick(ctx, cands)
+			if err != nil {
+				return context.Cause(ctx)
+			}
+			if c == nil {
+				j.attempts = append(j.attempts, b.leftovers(cands)...)
+				j.state = stateFailed
+				return nil
+			}
+			next = &lead{candidate: c}
 		}
-		if c == nil {
-			j.attempts = append(j.attempts, b.leftovers(cands)...)
-			j.state = stateFailed
-			return nil
-		}
-		before := j.arrived
-		err = j.attempt(ctx, c)
+		c, before := next.candidate, j.arrived
+		var err error
+		next, err = j.attempt(ctx, next, cands)
 		if j.run.fatal(err) || (err != nil && ctx.Err() != nil) {
+			if next != nil {
+				j.drop(next)
+			}
 			return context.Cause(ctx)
 		}
 		j.learn(c, outcome{err: err, progress: j.arrived > before})
@@ -120,23 +128,38 @@ func (j *job) learn(c *candidate, o outcome) {
 	}
 }
 
-// attempt asks one source for what is still lacking.
-func (j *job) attempt(ctx context.Context, c *candidate) error {
-	err := j.take(ctx, c)
-	if err != nil {
+// attempt asks one source for what is still lacking, or goes on with what has
+// been asked for already. With an error there may be a lead that goes on.
+func (j *job) attempt(ctx context.Context, l *lead, all []*candidate) (*lead, error) {
+	c := l.candidate
+	request, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	race := j.watch(ctx, cancel, c, all)
+	err := j.take(request, l, race)
+	next := race.stop()
+	if err == nil {
+		if next != nil {
+			j.drop(next)
+			j.run.board.release(next.candidate)
+		}
+		j.run.board.release(c)
+		return nil, j.commit()
+	}
+	var store *storeError
+	switch {
+	case next != nil && !errors.As(err, &store):
+		err = &slowError{race.rate(), next.name}
+	case errors.Is(err, context.Canceled) && ctx.Err() == nil:
 		// A source that gives up for a reason of its own is no different from
 		// one that fails.
-		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-			err = errors.New(err.Error())
-		}
-		return err
+		err = errors.New(err.Error())
 	}
-	j.run.board.release(c)
-	return j.commit()
+	return next, err
 }
 
 // take reads the source's answer into the partial.
-func (j *job) take(ctx context.Context, c *candidate) error {
+func (j *job) take(ctx context.Context, l *lead, race *race) error {
+	c := l.candidate
 	last := ""
 	if len(j.from) > 0 {
 		last = j.from[len(j.from)-1]
@@ -146,28 +169,37 @@ func (j *job) take(ctx context.Context, c *candidate) error {
 			return err
 		}
 	}
-	req := c.req
-	req.Offset = j.part.Offset()
-	if last == c.name {
-		req.Validator = j.validator
+	body := l.body
+	if body != nil {
+		defer context.AfterFunc(ctx, l.cancel)()
+		defer j.drop(l)
 	}
-	body, err := c.stacked.Open(ctx, req)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	j.start(body)
-	if body.Offset != req.Offset {
-		if err := j.reset(); err != nil {
+	offset := j.part.Offset()
+	if body == nil || offset < l.offset || offset > l.offset+int64(len(l.head)) {
+		req := c.req
+		req.Offset = offset
+		if last == c.name {
+			req.Validator = j.validator
+		}
+		var err error
+		if body, err = c.stacked.Open(ctx, req); err != nil {
 			return err
 		}
+		defer body.Close()
+		if body.Offset != offset {
+			if err := j.reset(); err != nil {
+				return err
+			}
+		}
+		l = &lead{candidate: c, body: body, offset: body.Offset}
 	}
+	j.start(body)
 	j.bodies++
 	j.validator = body.Validator
 	if len(j.from) == 0 || j.from[len(j.from)-1] != c.name {
 		j.from = append(j.from, c.name)
 	}
-	err = j.copy(ctx, body)
+	err := j.copy(ctx, l, race)
 	if errors.Is(err, errTooMuch) {
 		// Nothing is worth keeping of what may have been meant to fill a disk.
 		if rerr := j.reset(); rerr != nil {
@@ -194,19 +226,23 @@ func (j *job) reset() error {
 	return nil
 }
 
-func (j *job) copy(ctx context.Context, body *Body) error {
+// copy stores the head of the body as far as it is lacking, and then the rest.
+func (j *job) copy(ctx context.Context, l *lead, race *race) error {
+	if err := j.store(l.head[j.part.Offset()-l.offset:]); err != nil {
+		return err
+	}
+	race.open(j.part.Offset(), l.body.Size)
+	if l.err == io.EOF {
+		return nil
+	}
 	buf := j.run.pool.Get().(*[]byte)
 	defer j.run.pool.Put(buf)
 	for {
-		n, err := body.Read(*buf)
-		if n > 0 {
-			if _, werr := j.part.Write((*buf)[:n]); werr != nil {
-				return &storeError{werr}
-			}
-			j.arrived += int64(n)
-			j.run.bytes.Add(int64(n))
-			j.run.events.Bytes(j.entry(), int64(n))
+		n, err := race.read(l.body, *buf)
+		if err2 := j.store((*buf)[:n]); err2 != nil {
+			return err2
 		}
+		j.run.bytes.Add(int64(n))
 		if err == io.EOF {
 			return nil
 		}
@@ -217,6 +253,19 @@ func (j *job) copy(ctx context.Context, body *Body) error {
 			return err
 		}
 	}
+}
+
+// store appends bytes that arrived.
+func (j *job) store(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if _, err := j.part.Write(data); err != nil {
+		return &storeError{err}
+	}
+	j.arrived += int64(len(data))
+	j.run.events.Bytes(j.entry(), int64(len(data)))
+	return nil
 }
 
 // mixedError says that the bytes of several answers do not fit together.

@@ -92,10 +92,11 @@ type Trouble struct {
 	Source  string
 	Lied    int // whole files whose digest was wrong
 	Missing int // files that it does not have
+	Slow    int // times that it was left for a faster source
 	Busy    int // times that it asked to be left alone
 	Failed  int // anything else: refused, dropped, stalled, damaged
 	// Last is the last error of the gravest kind that occurred: a lie, else a
-	// failure, else that it was busy, else a missing file.
+	// failure, else that it was busy or slow, else a missing file.
 	Last error
 	rank int
 }
@@ -106,6 +107,7 @@ type kind int
 const (
 	kindGood kind = iota
 	kindMissing
+	kindSlow
 	kindBusy
 	kindFailed
 	kindLied
@@ -113,12 +115,15 @@ const (
 
 func kindOf(err error) kind {
 	var busy *BusyError
+	var slow *slowError
 	var digest *lockfile.DigestError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return kindGood
 	case errors.As(err, &busy):
 		return kindBusy
+	case errors.As(err, &slow):
+		return kindSlow
 	case errors.As(err, &digest):
 		return kindLied
 	case errors.Is(err, fs.ErrNotExist):
@@ -134,6 +139,8 @@ func (t *Trouble) add(err error) {
 		return
 	case kindMissing:
 		t.Missing++
+	case kindSlow:
+		t.Slow++
 	case kindBusy:
 		t.Busy++
 	case kindFailed:

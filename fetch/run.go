@@ -17,6 +17,7 @@ type run struct {
 	board  *board
 	jobs   []*job
 	bytes  atomic.Int64
+	open   atomic.Int64 // jobs that are not settled
 	end    context.CancelCauseFunc
 	pool   sync.Pool // of *[]byte, to copy through
 }
@@ -90,12 +91,14 @@ func (e *Events) fill() {
 func (r *run) do(ctx context.Context) *Report {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
+	r.open.Store(int64(len(r.jobs)))
 	todo := make(chan *job)
 	var workers sync.WaitGroup
 	for range min(r.policy.Parallel, len(r.jobs)) {
 		workers.Go(func() {
 			for j := range todo {
 				j.settle(ctx)
+				r.open.Add(-1)
 			}
 		})
 	}

@@ -32,6 +32,8 @@ func (b *board) settle(c *candidate, o outcome) {
 		c.missed()
 		// It answered, and promptly, which is all that is asked of a host.
 		c.host.rests, c.host.streak = 0, 0
+	case kindSlow:
+		// It lost its place in the order, and that is all.
 	case kindLied:
 		c.out = true
 		c.lies++
