@@ -1,0 +1,108 @@
+package s3
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/samebits/samebits/fetch/web"
+	"github.com/samebits/samebits/lockfile"
+)
+
+func TestParseURL(t *testing.T) {
+	digest := lockfile.DigestOf(nil)
+	for raw, want := range map[string]struct {
+		config    Config
+		name, key string
+	}{
+		"s3://packages": {
+			Config{Bucket: "packages"}, "s3://packages", "blobs/sha256/" + digest.String()},
+		"s3://packages/a/b/?region=eu-west-1&lock=bookworm": {
+			Config{Bucket: "packages", Prefix: "a/b", Region: "eu-west-1", Lock: "bookworm"}, "s3://packages/a/b", "a/b/blobs/sha256/" + digest.String()},
+		"s3://my.packages?endpoint=s3.example": {
+			Config{Bucket: "my.packages", Endpoint: "s3.example"}, "s3://my.packages?endpoint=s3.example", "blobs/sha256/" + digest.String()},
+		"s3+http://packages/p?endpoint=[::1]:9000": {
+			Config{Bucket: "packages", Prefix: "p", Endpoint: "[::1]:9000", PlainHTTP: true}, "s3+http://packages/p?endpoint=[::1]:9000", "p/blobs/sha256/" + digest.String()},
+	} {
+		c, err := ParseURL(raw)
+		if err != nil {
+			t.Errorf("%s: %v", raw, err)
+			continue
+		}
+		if c != want.config || c.name() != want.name || c.blobKey(digest) != want.key {
+			t.Errorf("%s is read as %+v, named %s, with the key %s", raw, c, c.name(), c.blobKey(digest))
+		}
+		b, err := Open(web.NewClient(web.Config{}), c)
+		if err != nil || b.Name() != want.name || b.Limits().Host != c.endpoint() {
+			t.Errorf("%s: %v", raw, err)
+		}
+	}
+	for raw, want := range map[string]string{
+		"":                                  "not the URL of a bucket",
+		"http://packages":                   "not the URL of a bucket",
+		"s3://":                             "cannot be a bucket",
+		"s3://Packages":                     "cannot be a bucket",
+		"s3://p":                            "cannot be a bucket",
+		"s3://k:s3cret@packages":            "do not belong in a URL",
+		"s3://k:s3cret@[packages":           "not the URL of a bucket",
+		"s3://packages/a/../b":              "cannot be a prefix",
+		"s3://packages/a//b":                "cannot be a prefix",
+		"s3://packages#x":                   "fragment",
+		"s3://packages?endpoint=":           "needs one value",
+		"s3://packages?region=a&region=b":   "needs one value",
+		"s3://packages?secret=s3cret":       "unknown setting secret",
+		"s3://packages?a%zz":                "query",
+		"s3://packages?endpoint=http://h":   "not a HOST",
+		"s3://packages?endpoint=h/x":        "not a HOST",
+		"s3://packages?endpoint=:9000":      "not a HOST",
+		"s3://packages?endpoint=h:port":     "not a HOST",
+		"s3://packages?lock=a/b":            "name of a lock",
+		"s3://packages?lock=.hidden":        "name of a lock",
+		"s3+http://packages":                "TLS only",
+		"s3+http://packages?region=us-east": "TLS only",
+	} {
+		c, err := ParseURL(raw)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, error %v, want one with %q", raw, c, err, want)
+		}
+		if err != nil && strings.Contains(strings.TrimPrefix(err.Error(), raw), "s3cret") {
+			t.Errorf("%s: the error tells the secret: %v", raw, err)
+		}
+	}
+	if b, err := Open(web.NewClient(web.Config{}), Config{}); err == nil {
+		t.Errorf("no bucket is opened as %s", b.Name())
+	}
+}
+
+// Stores other than Amazon's are not asked where a bucket is.
+func TestRegion(t *testing.T) {
+	for want, c := range map[string]Config{
+		"":          {},
+		"eu-west-1": {Region: "eu-west-1"},
+		"us-east-1": {Endpoint: "s3.example:9000"},
+		"auto":      {Endpoint: "s3.example", Region: "auto"},
+	} {
+		if got := c.region(); got != want {
+			t.Errorf("%+v is in %q, want %q", c, got, want)
+		}
+	}
+}
+
+func FuzzParseURL(f *testing.F) {
+	for _, s := range []string{"s3://packages", "s3://packages/a/b?endpoint=[::1]:9000&region=x&lock=y", "s3+http://p%20q/?endpoint=h", "s3:x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		c, err := ParseURL(raw)
+		if err != nil {
+			return
+		}
+		if _, err := Open(web.NewClient(web.Config{}), c); err != nil {
+			t.Errorf("%q is read as %+v, which cannot be opened: %v", raw, c, err)
+		}
+		again, err := ParseURL(c.name())
+		again.Region, again.Lock = c.Region, c.Lock
+		if err != nil || again != c {
+			t.Errorf("%q is named %q, which is read as %+v: %v", raw, c.name(), again, err)
+		}
+	})
+}
