@@ -136,7 +136,7 @@ func TestBusyWhileBodyArrives(t *testing.T) {
 			time.Sleep(10 * time.Second) // the body has ended by then
 			return nil, fs.ErrNotExist
 		}}
-		p := &fetch.Planner{Store: &fetchtest.Store{}, Sources: []fetch.Source{busy, other}}
+		p := &fetch.Planner{Store: &fetchtest.Store{}, PerHost: 2, Sources: []fetch.Source{busy, other}}
 		r := p.Fetch(t.Context(), requests(files))
 		if len(r.Fetched) != 1 || len(r.Failed) != 4 {
 			t.Fatalf("%d fetched, %d failed", len(r.Fetched), len(r.Failed))

@@ -178,37 +178,50 @@ func TestLateAnswer(t *testing.T) {
 
 // Who is asked when nobody is late, or nobody may be asked: the first alone.
 func TestWhoIsNotRaced(t *testing.T) {
-	files := manyFiles(40, 900_000)
+	many, one := manyFiles(40, 900_000), manyFiles(1, 30_000_000)
 	for name, c := range map[string]struct {
-		first, second func() fetch.Source
+		files         map[string][]byte
+		first, second func(files map[string][]byte) fetch.Source
 		most          int // requests to the second
 	}{
 		"nobody is late": {
-			func() fetch.Source { return line("first", files, time.Millisecond, 20e6, false) },
-			func() fetch.Source { return good(files) }, 0},
+			one,
+			func(files map[string][]byte) fetch.Source { return line("first", files, time.Millisecond, 20e6, false) },
+			func(files map[string][]byte) fetch.Source { return good(files) }, 0},
 		"the second is a keeper": {
-			func() fetch.Source { return line("first", files, time.Millisecond, 1e6, true) },
-			func() fetch.Source { return fetch.Limit(good(files), fetch.Limits{Host: "k", Every: time.Second}) }, 0},
+			many,
+			func(files map[string][]byte) fetch.Source { return line("first", files, time.Millisecond, 1e6, true) },
+			func(files map[string][]byte) fetch.Source {
+				return fetch.Limit(good(files), fetch.Limits{Host: "k", Every: time.Second})
+			}, 0},
 		"the second allows one request": {
-			func() fetch.Source { return line("first", files, time.Millisecond, 1e6, true) },
-			func() fetch.Source { return fetch.Limit(good(files), fetch.Limits{Host: "k", Parallel: 1}) }, 0},
+			many,
+			func(files map[string][]byte) fetch.Source { return line("first", files, time.Millisecond, 1e6, true) },
+			func(files map[string][]byte) fetch.Source {
+				return fetch.Limit(good(files), fetch.Limits{Host: "k", Parallel: 1})
+			}, 0},
 		"both are on one host": {
-			func() fetch.Source {
+			one,
+			func(files map[string][]byte) fetch.Source {
 				return fetch.Limit(line("first", files, time.Millisecond, 1e6, true), fetch.Limits{Host: "h"})
 			},
-			func() fetch.Source { return fetch.Limit(good(files), fetch.Limits{Host: "h"}) }, 0},
+			func(files map[string][]byte) fetch.Source { return fetch.Limit(good(files), fetch.Limits{Host: "h"}) }, 0},
 		// It is tried now and then, with one request.
 		"the second is much the same": {
-			func() fetch.Source { return line("first", files, time.Millisecond, 1e6, false) },
-			func() fetch.Source { return line("second", files, time.Millisecond, 1.2e6, false) }, 2},
+			many,
+			func(files map[string][]byte) fetch.Source { return line("first", files, time.Millisecond, 1e6, false) },
+			func(files map[string][]byte) fetch.Source {
+				return line("second", files, time.Millisecond, 1.2e6, false)
+			}, 2},
 		"the second is slower": {
-			func() fetch.Source { return line("first", files, time.Millisecond, 1e6, true) },
-			func() fetch.Source { return line("second", files, time.Millisecond, 1e4, true) }, 5},
+			many,
+			func(files map[string][]byte) fetch.Source { return line("first", files, time.Millisecond, 1e6, true) },
+			func(files map[string][]byte) fetch.Source { return line("second", files, time.Millisecond, 1e4, true) }, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				second := &counted{Source: c.second()}
-				_, r := fetchedIn(t, files, c.first(), limitedLike(second))
+				second := &counted{Source: c.second(c.files)}
+				_, r := fetchedIn(t, c.files, c.first(c.files), limitedLike(second))
 				if n := second.asked.Load(); int(n) > c.most {
 					t.Errorf("the second was asked %d times, want at most %d", n, c.most)
 				}
