@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mkrepo": mkrepo,
+			"serve":  serve,
 			"code":   exitsWith,
 		},
 	})
