@@ -98,7 +98,7 @@ func (c Config) check() error {
 		return fmt.Errorf("%q cannot be the name of a lock", c.Lock)
 	}
 	e, err := url.Parse("http://" + c.endpoint())
-	if err != nil || e.Host != c.endpoint() || e.Hostname() == "" {
+	if err != nil || e.Host != c.endpoint() || !s3utils.IsValidDomain(e.Hostname()) && !s3utils.IsValidIP(e.Hostname()) {
 		return fmt.Errorf("%q is not a HOST or HOST:PORT", c.Endpoint)
 	}
 	if c.PlainHTTP && c.Endpoint == "" {

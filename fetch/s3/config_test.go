@@ -54,6 +54,7 @@ func TestParseURL(t *testing.T) {
 		"s3://packages?endpoint=http://h":   "not a HOST",
 		"s3://packages?endpoint=h/x":        "not a HOST",
 		"s3://packages?endpoint=:9000":      "not a HOST",
+		"s3://packages?endpoint=!h":         "not a HOST",
 		"s3://packages?endpoint=h:port":     "not a HOST",
 		"s3://packages?lock=a/b":            "name of a lock",
 		"s3://packages?lock=.hidden":        "name of a lock",
