@@ -20,6 +20,9 @@ const (
 	maxRests = 5
 	// maxProbe is how long other files wait for the first answer of a source.
 	maxProbe = 2 * time.Second
+	// distant is how long the answer of a host takes that is far away, where
+	// it has nothing else to do for us.
+	distant = 40 * time.Millisecond
 	// rematch is how long a source that lost a race is not raced again. It
 	// doubles each time.
 	rematch = 4 * time.Second
@@ -38,6 +41,7 @@ type board struct {
 type host struct {
 	limits   Limits
 	parallel int       // what limits.Parallel has come down to
+	elastic  bool      // limits.Parallel may grow if the host is far away
 	inFlight int       // requests that have a slot
 	wins     int       // whole bodies since parallel last changed
 	next     time.Time // when the next request may start
@@ -87,20 +91,23 @@ type candidate struct {
 	testing   bool      // this request is the one that tests the host
 }
 
-func newBoard(p *Planner) *board {
+// newBoard returns a board on which nothing is known yet. elastic says that
+// hosts without limits of their own may be asked more if they are far away.
+func newBoard(p *Planner, elastic bool) *board {
 	b := &board{policy: p, changed: make(chan struct{})}
 	hosts := map[string]*host{}
 	for i, s := range p.Sources {
 		l := limitsOf(s, p.PerHost)
 		h := hosts[l.Host]
 		if h == nil {
-			h = &host{limits: l}
+			h = &host{limits: l, elastic: elastic}
 			hosts[l.Host] = h
 		}
 		// Of sources that share a host the most careful one decides.
 		h.limits.Parallel = min(h.limits.Parallel, l.Parallel)
 		h.limits.Every = max(h.limits.Every, l.Every)
 		h.parallel = h.limits.Parallel
+		h.elastic = h.elastic && limitsOf(s, 0).Parallel == 0
 		st := &standing{source: s, name: s.Name(), host: h, place: i, routes: map[string]*route{}}
 		st.trouble.Source = st.name
 		st.stacked = stack(st, b, p)
@@ -299,10 +306,16 @@ func (b *board) drop(c *candidate) {
 	c.route().probing = time.Time{}
 }
 
-// opened notes that a source has a file of an archive.
-func (b *board) opened(s *standing, archive string) {
+// opened notes that a source has a file of an archive, and how long it took
+// to answer.
+func (b *board) opened(s *standing, archive string, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if h := s.host; h.elastic && h.inFlight == 1 && took >= distant && h.parallel == h.limits.Parallel {
+		h.elastic = false
+		h.limits.Parallel = max(h.limits.Parallel, b.policy.Parallel)
+		h.parallel = h.limits.Parallel
+	}
 	r := s.route(archive)
 	r.hits++
 	r.probing = time.Time{}

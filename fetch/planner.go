@@ -23,8 +23,12 @@ type Planner struct {
 	Store   Store
 	Events  *Events // may be nil
 
-	Parallel int           // files in flight
-	PerHost  int           // requests in flight to one host that sets no limit of its own
+	Parallel int // files in flight
+	// PerHost is how many requests may be in flight to one host that sets no
+	// limit of its own. Where it is 0, a host that takes long to answer the
+	// first request may have as many as files are in flight, since most of
+	// them only wait.
+	PerHost  int
 	Stall    time.Duration // how long a source may be silent
 	Attempts int           // how often a source may fail for one file
 	Patience time.Duration // the longest wait that a source may ask for

@@ -445,3 +445,37 @@ func TestEvents(t *testing.T) {
 		}
 	})
 }
+
+// A host that is far away is asked for more files at once, unless it or the
+// caller has set a limit.
+func TestFarHostGetsMore(t *testing.T) {
+	files := manyFiles(100, 100)
+	for name, c := range map[string]struct {
+		wait           time.Duration
+		perHost, limit int
+		want           int
+	}{
+		"near":                {time.Millisecond, 0, 0, fetch.DefaultPerHost},
+		"far":                 {100 * time.Millisecond, 0, 0, fetch.DefaultParallel},
+		"far, with a limit":   {100 * time.Millisecond, 0, fetch.DefaultPerHost, fetch.DefaultPerHost},
+		"far, set by callers": {100 * time.Millisecond, 7, 0, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var all flight
+				s := &script{name: "s", open: func(_ context.Context, _ int, req fetch.Request) (*fetch.Body, error) {
+					all.take(c.wait)
+					return bodyOf(files[req.Entry.Path], req), nil
+				}}
+				p := &fetch.Planner{Store: &fetchtest.Store{}, PerHost: c.perHost}
+				p.Sources = []fetch.Source{fetch.Limit(s, fetch.Limits{Parallel: c.limit}), good(files)}
+				if r := p.Fetch(t.Context(), requests(files)); !r.Complete() {
+					t.Fatal(r.Failed)
+				}
+				if all.most != c.want {
+					t.Errorf("%d requests at once, want %d", all.most, c.want)
+				}
+			})
+		})
+	}
+}

@@ -373,7 +373,7 @@ func TestSlowServer(t *testing.T) {
 			r := newPlanner(store, places(t, slow, fast)...).Fetch(t.Context(), requests(files))
 			wantAll(t, r, store, files)
 			wantTrouble(t, r, slow, func(t fetch.Trouble) int { return t.Slow }, "left for "+fast.URL)
-			if n := slow.Total(); n > fetch.DefaultPerHost {
+			if n := slow.Total(); n > fetch.DefaultParallel {
 				t.Errorf("the slow server was asked %d times", n)
 			}
 			resumed := 0

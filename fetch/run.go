@@ -49,7 +49,7 @@ func newRun(p *Planner, reqs []Request) *run {
 		r.events = *p.Events
 	}
 	r.events.fill()
-	r.board = newBoard(&policy)
+	r.board = newBoard(&policy, p.PerHost <= 0)
 	r.pool.New = func() any { b := make([]byte, copySize); return &b }
 	byDigest := map[lockfile.Digest]*job{}
 	for _, req := range reqs {

@@ -35,9 +35,10 @@ type learning struct {
 }
 
 func (l learning) Open(ctx context.Context, req Request) (*Body, error) {
+	begun := time.Now()
 	body, err := l.Source.Open(ctx, req)
 	if err == nil {
-		l.board.opened(l.standing, req.Entry.Archive.String())
+		l.board.opened(l.standing, req.Entry.Archive.String(), time.Since(begun))
 	}
 	return body, err
 }
