@@ -1,6 +1,8 @@
 package s3
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -71,6 +73,23 @@ func TestParseURL(t *testing.T) {
 	}
 	if b, err := Open(web.NewClient(web.Config{}), Config{}); err == nil {
 		t.Errorf("no bucket is opened as %s", b.Name())
+	}
+}
+
+// What the documentation gives as examples can be used.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/s3.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`s3(\+http)?://[a-z][^\s`+"`"+`]+`).FindAllString(string(text), -1)
+	if len(found) < 2 {
+		t.Errorf("only %q is found", found)
+	}
+	for _, u := range found {
+		if _, err := ParseURL(u); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

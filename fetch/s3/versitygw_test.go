@@ -104,6 +104,7 @@ func TestStore(t *testing.T) {
 	t.Run("layout", func(t *testing.T) { testLayout(t, s) })
 	t.Run("large", func(t *testing.T) { testLarge(t, s) })
 	t.Run("changed", func(t *testing.T) { testChanged(t, s) })
+	t.Run("wrong bytes", func(t *testing.T) { testWrong(t, s) })
 	t.Run("refused", func(t *testing.T) { testRefused(t, s) })
 	t.Run("anonymous and presigned", func(t *testing.T) { testSharing(t, s) })
 }
@@ -217,6 +218,20 @@ func testChanged(t *testing.T, s store) {
 		if err != nil || again.Offset != 0 || lockfile.DigestOf(got) != f.Entry.Digest {
 			t.Errorf("%s: %d bytes from %d after the object changed, error %v", name, len(got), again.Offset, err)
 		}
+	}
+}
+
+// testWrong sends bytes that are not those of the key: the store refuses them.
+func testWrong(t *testing.T, s store) {
+	b := open(t, s.config(t, "wrong", ""))
+	f := file("a.deb", fetchtest.Data(1, 5000))
+	bad := f
+	bad.Open = file("a.deb", fetchtest.Data(2, 5000)).Open
+	if sent, err := sinkOf(t, b).Put(context.Background(), bad); err == nil {
+		t.Errorf("sent %v and no error", sent)
+	}
+	if _, _, err := read(b, fetch.Request{Entry: f.Entry}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the wrong bytes are there: error %v", err)
 	}
 }
 
