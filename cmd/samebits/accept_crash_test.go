@@ -58,6 +58,13 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(&metered{w, m, period, r.Context()}, r, "", time.Time{}, bytes.NewReader(data))
 }
 
+// notify has f called with each piece that is sent.
+func (m *meter) notify(f func(sent int64)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watch = f
+}
+
 // total returns how many bytes were sent, and begins to count anew. What is
 // still being sent then does not count, since who asked for it is gone.
 func (m *meter) total() int64 {
@@ -123,11 +130,11 @@ func TestAcceptKilled(t *testing.T) {
 		args := []string{"lock", "fetch", "--source", m.server.URL, lock}
 		reached := make(chan struct{})
 		var once sync.Once
-		m.watch = func(sent int64) {
+		m.notify(func(sent int64) {
 			if sent >= point {
 				once.Do(func() { close(reached) })
 			}
-		}
+		})
 		cmd := command(t, cache, args...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -174,12 +181,21 @@ func TestAcceptInterrupted(t *testing.T) {
 	cache := t.TempDir()
 	cmd := command(t, cache, "lock", "fetch", "--source", m.server.URL, writeLock(t, files))
 	var once sync.Once
-	m.watch = func(sent int64) {
+	reached := make(chan struct{})
+	m.notify(func(sent int64) {
 		if sent >= 1_000_000 {
-			once.Do(func() { _ = cmd.Process.Signal(unix.SIGTERM) })
+			once.Do(func() { close(reached) })
 		}
+	})
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	r := finish(t, cmd)
+	<-reached
+	_ = cmd.Process.Signal(unix.SIGTERM)
+	_ = cmd.Wait()
+	r := result{args: cmd.Args, code: cmd.ProcessState.ExitCode(), stderr: stderr.String()}
 	if r.code != 128+int(unix.SIGTERM) || !strings.Contains(r.stderr, "what was fetched is kept") {
 		t.Errorf("want exit code %d and a word: %v", 128+int(unix.SIGTERM), r)
 	}
@@ -282,7 +298,7 @@ func TestAcceptForeignCache(t *testing.T) {
 		}
 	}
 	nobody := func(args ...string) result {
-		cmd := exec.Command("setpriv", append([]string{"--reuid", "65534", "--regid", "65534", "--clear-groups", binary(t)}, args...)...)
+		cmd := exec.Command("setpriv", append([]string{"--reuid", "65534", "--regid", "65534", "--clear-groups", builtBinary(t)}, args...)...)
 		cmd.Env = clean("SAMEBITS_CACHE=" + dir)
 		return finish(t, cmd)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,7 +44,7 @@ var built = sync.OnceValues(func() (string, error) {
 	return filepath.Join(dir, "samebits"), nil
 })
 
-func binary(t *testing.T) string {
+func builtBinary(t *testing.T) string {
 	t.Helper()
 	path, err := built()
 	if err != nil {
@@ -114,7 +115,7 @@ func clean(more ...string) []string {
 // command prepares a run of samebits with a cache.
 func command(t *testing.T, cache string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(binary(t), args...)
+	cmd := exec.Command(builtBinary(t), args...)
 	cmd.Env = clean("SAMEBITS_CACHE=" + cache)
 	return cmd
 }
@@ -158,12 +159,13 @@ func must(t *testing.T, name string, args ...string) string {
 // They are no distribution's packages, so that no mirror but those that a test
 // names is asked for them.
 func goods(r *rand.Rand, sizes ...int) map[string][]byte {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], r.Uint64())
+	content := rand.NewChaCha8(seed)
 	out := map[string][]byte{}
 	for i, n := range sizes {
 		b := make([]byte, n)
-		for k := range b {
-			b[k] = byte(r.Uint32())
-		}
+		_, _ = content.Read(b)
 		out[fmt.Sprintf("pool/%02d.bin", i)] = b
 	}
 	return out

@@ -262,7 +262,7 @@ func TestAcceptSameBytes(t *testing.T) {
 	want := generate(t).stdout
 	dir := t.TempDir()
 	script := `umask 077; exec "$0" lock generate --offline --allow-missing -o "$1"`
-	cmd := exec.Command("sh", "-c", script, binary(t), filepath.Join(dir, "lock"))
+	cmd := exec.Command("sh", "-c", script, builtBinary(t), filepath.Join(dir, "lock"))
 	cmd.Env = []string{"LC_ALL=tr_TR.UTF-8", "LANG=ar_EG", "TZ=Asia/Kathmandu", "GOMAXPROCS=1", "SAMEBITS_CACHE=" + dir}
 	if r := finish(t, cmd); r.code != 0 || r.stdout != "" {
 		t.Fatal(r)
@@ -273,7 +273,7 @@ func TestAcceptSameBytes(t *testing.T) {
 	if os.Geteuid() != 0 || !has("setpriv") {
 		t.Skip("to be another user needs root and setpriv")
 	}
-	cmd = exec.Command("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", binary(t), "lock", "generate", "--offline", "--allow-missing")
+	cmd = exec.Command("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", builtBinary(t), "lock", "generate", "--offline", "--allow-missing")
 	cmd.Env = []string{}
 	if r := finish(t, cmd); r.code != 0 || r.stdout != want {
 		t.Errorf("another lock for another user: %v", r)

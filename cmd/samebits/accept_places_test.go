@@ -14,11 +14,11 @@ import (
 func TestAcceptEmptyRoot(t *testing.T) {
 	needs(t, true, "chroot", "ldd")
 	t.Parallel()
-	if out, _ := exec.Command("ldd", binary(t)).CombinedOutput(); !strings.Contains(string(out), "not a dynamic executable") {
+	if out, _ := exec.Command("ldd", builtBinary(t)).CombinedOutput(); !strings.Contains(string(out), "not a dynamic executable") {
 		t.Errorf("ldd says %q", out)
 	}
 	root := t.TempDir()
-	must(t, "cp", binary(t), filepath.Join(root, "samebits"))
+	must(t, "cp", builtBinary(t), filepath.Join(root, "samebits"))
 	files := goods(random(t), same(5, 10_000)...)
 	must(t, "cp", writeLock(t, files), filepath.Join(root, "lock"))
 	m := newMeter(t, files, 0)
