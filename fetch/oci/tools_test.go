@@ -52,6 +52,9 @@ func sumsRight(t *testing.T, dir string, files int) {
 // and the registry that they were pushed to.
 func twoLocks(t *testing.T) (sets []fetch.Set, layout string, published oci.Reference, c *oci.Client) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("copies some 150 MB")
+	}
 	for _, arch := range []string{"amd64", "armhf"} {
 		sets = append(sets, set(arch, fetchtest.Packages(100, arch)))
 	}
