@@ -17,12 +17,17 @@ import (
 // rootCache is where root's cache is, as the file system standard has it.
 const rootCache = "/var/cache/samebits"
 
-// cacheDir is where the cache lies: --cache, SAMEBITS_CACHE, else root's or
-// the user's own place.
+// cacheDir is where the cache lies: --cache, SAMEBITS_CACHE, what the
+// configuration says, else root's or the user's own place.
 func (s *session) cacheDir() (string, error) {
 	for _, dir := range []string{s.String("cache"), s.getenv("SAMEBITS_CACHE")} {
 		if dir != "" {
 			return dir, nil
+		}
+	}
+	for _, c := range s.configs {
+		if c.Cache != "" {
+			return c.Cache, nil
 		}
 	}
 	if dir := s.getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) && os.Geteuid() != 0 {

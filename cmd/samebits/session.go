@@ -23,6 +23,7 @@ type session struct {
 	quiet, verbose bool
 	terminal       bool // stderr is one
 	colour         bool
+	configs        []*config // the user's, then the system's
 
 	mu    sync.Mutex
 	lines io.Writer       // where lines go: stderr, or above the bars
@@ -32,7 +33,7 @@ type session struct {
 // verb makes the action of a command out of one that wants a session.
 func (p *program) verb(action func(*session) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		return action(&session{
+		s := &session{
 			program: p, Context: c, ctx: c.Context,
 			quiet:    c.Bool("quiet"),
 			verbose:  c.Bool("verbose"),
@@ -40,7 +41,11 @@ func (p *program) verb(action func(*session) error) cli.ActionFunc {
 			colour:   isTerminal(p.stderr) && p.getenv("NO_COLOR") == "" && p.getenv("TERM") != "dumb",
 			lines:    p.stderr,
 			said:     map[string]bool{},
-		})
+		}
+		if err := s.configure(); err != nil {
+			return err
+		}
+		return action(s)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"path/filepath"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/fetch"
-	"github.com/samebits/samebits/fetch/dir"
 	"github.com/samebits/samebits/fetch/web"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -23,7 +23,8 @@ type place struct {
 	url     string
 	archive lockfile.Archive
 	keeper  bool
-	asked   bool // a person named it: it is told when it cannot be used
+	asked   bool   // a person named it: it is told when it cannot be used
+	why     string // where it is named
 }
 
 // places lists where to look for the files of locks, in this order: what the
@@ -31,15 +32,13 @@ type place struct {
 // mirrors, the archives' own URLs, and last those that keep everything. sys
 // may be nil.
 func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distro.System) []place {
-	var out []place
-	for _, u := range s.userSources() {
-		out = append(out, place{url: u, keeper: dated(u), asked: true})
-	}
+	out := s.named()
 	var keepers []place
-	add := func(mirrors []distro.Mirror) {
+	add := func(why string, mirrors []distro.Mirror) {
 		for _, m := range mirrors {
-			p := place{url: m.URL, archive: lockfile.Archive{Name: m.Archive}, keeper: m.Keeper}
+			p := place{url: m.URL, archive: lockfile.Archive{Name: m.Archive}, keeper: m.Keeper, why: why}
 			if m.Keeper {
+				p.why = "keeps old versions for everyone"
 				keepers = append(keepers, p)
 			} else {
 				out = append(out, p)
@@ -51,17 +50,21 @@ func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distr
 		if err != nil {
 			root = "/"
 		}
-		add(inRoot(root, sys.Access().Mirrors))
+		why := "this system's configuration"
+		if root != "/" {
+			why = "the configuration in " + root
+		}
+		add(why, inRoot(root, sys.Access().Mirrors))
 	}
 	if family != nil {
-		add(family.Traits().Mirrors)
+		add("well known", family.Traits().Mirrors)
 	}
 	var seen []lockfile.Archive
 	for _, l := range locks {
 		for _, e := range l.Entries {
 			if e.Archive.URL != "" && !slices.Contains(seen, e.Archive) {
 				seen = append(seen, e.Archive)
-				out = append(out, place{url: e.Archive.URL, archive: e.Archive})
+				out = append(out, place{url: e.Archive.URL, archive: e.Archive, why: "the lock"})
 			}
 		}
 	}
@@ -71,9 +74,36 @@ func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distr
 	return merge(out)
 }
 
-// userSources are the sources that the user names, on the command line first.
+// named lists the places that the user and the administrator name: those of
+// the command line, of the environment, of the user's and of the system's
+// configuration file.
+func (s *session) named() []place {
+	var out []place
+	add := func(why string, urls ...string) {
+		for _, u := range urls {
+			out = append(out, place{url: u, keeper: dated(u), asked: true, why: why})
+		}
+	}
+	add("--source", s.StringSlice("source")...)
+	add("SAMEBITS_SOURCES", strings.Fields(s.getenv("SAMEBITS_SOURCES"))...)
+	for _, c := range s.configs {
+		for _, named := range c.Sources {
+			add(fmt.Sprintf("%s:%d", c.file, named.line), named.URL)
+			p := &out[len(out)-1]
+			p.archive.Name = named.Archive
+			p.keeper = p.keeper || named.Keeper
+		}
+	}
+	return out
+}
+
+// userSources are the URLs of what named lists.
 func (s *session) userSources() []string {
-	return append(s.StringSlice("source"), strings.Fields(s.getenv("SAMEBITS_SOURCES"))...)
+	var urls []string
+	for _, p := range s.named() {
+		urls = append(urls, p.url)
+	}
+	return urls
 }
 
 // dated reports whether a source is an archive of many times. Such places are
@@ -110,44 +140,62 @@ func merge(places []place) []place {
 	return out
 }
 
+// An openedPlace is a place with the source that it is, or why it is none.
+type openedPlace struct {
+	place
+	source fetch.Source // nil where err is not
+	err    error
+}
+
+// openAll makes sources of places, of each source one.
+func (s *session) openAll(places []place, client *web.Client) []openedPlace {
+	var out []openedPlace
+	names := map[string]bool{}
+	o := s.newOpener(client)
+	for _, p := range places {
+		src, err := o.open(p)
+		if err == nil {
+			if names[src.Name()] {
+				continue
+			}
+			names[src.Name()] = true
+		}
+		out = append(out, openedPlace{p, src, err})
+	}
+	return out
+}
+
 // open makes sources of places. A place that cannot be used is a warning: the
 // others may do.
 func (s *session) open(places []place, client *web.Client) []fetch.Source {
 	var out []fetch.Source
-	names := map[string]bool{}
-	for _, p := range places {
-		src, err := s.openPlace(p, client)
+	for _, p := range s.openAll(places, client) {
 		switch {
-		case err != nil && p.asked:
-			s.warn("source %s is not used: %v", p.url, err)
-		case err != nil:
-			s.detail("source %s is not used: %v", p.url, err)
-		case src != nil && !names[src.Name()]:
-			names[src.Name()] = true
-			out = append(out, src)
+		case p.err == nil:
+			out = append(out, p.source)
+		case p.asked && !errors.Is(p.err, errOffline):
+			s.warn("source %s is not used: %v", withoutLogin(p.url), p.err)
+		default:
+			s.detail("source %s is not used: %v", withoutLogin(p.url), p.err)
 		}
 	}
 	return out
 }
 
-// openPlace makes a source; nil where --offline forbids it.
-func (s *session) openPlace(p place, client *web.Client) (fetch.Source, error) {
-	if name, ok := filePath(p.url); ok {
-		return dir.New(name, p.archive)
+// withoutLogin is a URL for people: without a login, and without the values of
+// a query, which may be keys as well.
+func withoutLogin(rawURL string) string {
+	scheme, rest, ok := strings.Cut(rawURL, "://")
+	if !ok {
+		return rawURL
 	}
-	if !strings.Contains(p.url, "://") {
-		name, err := filepath.Abs(p.url)
-		if err != nil {
-			return nil, err
-		}
-		return dir.New(name, p.archive)
+	host, after := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host, after = rest[:i], rest[i:]
 	}
-	if s.Bool("offline") {
-		return nil, nil
+	host = host[strings.LastIndexByte(host, '@')+1:]
+	if before, _, query := strings.Cut(after, "?"); query {
+		after = before + "?…"
 	}
-	src, err := web.New(client, web.Place{URL: p.url, Archive: p.archive, Keeper: p.keeper})
-	if err == nil && p.keeper {
-		src = s.newKeeper(p, src, &fetcher{session: s, client: client})
-	}
-	return src, err
+	return scheme + "://" + host + after
 }

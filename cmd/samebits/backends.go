@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/samebits/samebits/fetch"
+	"github.com/samebits/samebits/fetch/dir"
+	"github.com/samebits/samebits/fetch/ipfs"
+	"github.com/samebits/samebits/fetch/oci"
+	"github.com/samebits/samebits/fetch/s3"
+	"github.com/samebits/samebits/fetch/web"
+)
+
+// A backend is a kind of source.
+type backend struct {
+	scheme  string // empty for a directory
+	network bool
+	places  bool // it may hold one archive only, and be a keeper
+	open    func(*opener, place) (fetch.Source, error)
+}
+
+// backends are all kinds of sources.
+var backends = []backend{
+	{"", false, true, (*opener).directory},
+	{"file", false, true, (*opener).directory},
+	{"http", true, true, (*opener).web},
+	{"https", true, true, (*opener).web},
+	{"oci", true, false, (*opener).oci},
+	{"oci+http", true, false, (*opener).oci},
+	{"ipfs", true, false, (*opener).ipfs},
+	{"ipfs+https", true, false, (*opener).ipfs},
+	{"ipfs+gateway", true, false, (*opener).ipfs},
+	{"s3", true, false, (*opener).s3},
+	{"s3+http", true, false, (*opener).s3},
+}
+
+// schemeOf is the scheme of a URL, in lower case; empty for a directory.
+func schemeOf(rawURL string) string {
+	if _, ok := filePath(rawURL); ok {
+		return "file"
+	}
+	scheme, _, ok := strings.Cut(rawURL, "://")
+	if !ok {
+		return ""
+	}
+	return strings.ToLower(scheme)
+}
+
+// backendOf finds the kind of source that a URL or directory is; nil where
+// there is none.
+func backendOf(rawURL string) *backend {
+	scheme := schemeOf(rawURL)
+	for i := range backends {
+		if backends[i].scheme == scheme {
+			return &backends[i]
+		}
+	}
+	return nil
+}
+
+func unknownScheme(rawURL string) error {
+	var known []string
+	for _, b := range backends[1:] {
+		known = append(known, b.scheme+"://")
+	}
+	return fmt.Errorf("%s:// is not the scheme of a source; there are directories, %s", schemeOf(rawURL), strings.Join(known, ", "))
+}
+
+// An opener makes sources of places.
+type opener struct {
+	session    *session
+	client     *web.Client
+	registries func() (*oci.Client, error) // one for all
+}
+
+func (s *session) newOpener(client *web.Client) *opener {
+	return &opener{s, client, sync.OnceValues(func() (*oci.Client, error) {
+		return oci.NewClient(oci.Config{Web: client, DockerConfig: s.dockerConfig()})
+	})}
+}
+
+// errOffline is why a place is not used.
+var errOffline = errors.New("it is on the network, which --offline forbids")
+
+// open makes a source of a place.
+func (o *opener) open(p place) (fetch.Source, error) {
+	b := backendOf(p.url)
+	switch {
+	case b == nil:
+		return nil, unknownScheme(p.url)
+	case b.network && o.session.Bool("offline"):
+		return nil, errOffline
+	}
+	return b.open(o, p)
+}
+
+func (o *opener) directory(p place) (fetch.Source, error) {
+	name, ok := filePath(p.url)
+	if !ok {
+		var err error
+		if name, err = filepath.Abs(p.url); err != nil {
+			return nil, err
+		}
+	}
+	return dir.New(name, p.archive)
+}
+
+// cidField is the field that makes a template that of an IPFS gateway.
+var cidField = regexp.MustCompile(`\{\{ *\.CID *\}\}`)
+
+func (o *opener) web(p place) (fetch.Source, error) {
+	if cidField.MatchString(p.url) {
+		return o.ipfs(p)
+	}
+	src, err := web.New(o.client, web.Place{URL: p.url, Archive: p.archive, Keeper: p.keeper})
+	if err == nil && p.keeper {
+		src = o.session.newKeeper(p, src, &fetcher{session: o.session, client: o.client})
+	}
+	return src, err
+}
+
+func (o *opener) oci(p place) (fetch.Source, error) {
+	client, err := o.registries()
+	if err != nil {
+		return nil, err
+	}
+	return oci.New(client, p.url)
+}
+
+func (o *opener) ipfs(p place) (fetch.Source, error) {
+	return ipfs.NewSource(o.client, p.url)
+}
+
+func (o *opener) s3(p place) (fetch.Source, error) {
+	bucket, err := o.bucket(p.url)
+	if err != nil {
+		return nil, err
+	}
+	return bucket, nil
+}
+
+func (o *opener) bucket(rawURL string) (*s3.Bucket, error) {
+	config, err := o.session.bucket(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return s3.Open(o.client, config)
+}
