@@ -145,6 +145,9 @@ func (p *Partial) Commit() error {
 		return p.c.explain(err)
 	}
 	p.committed = true
+	// The disk begins to write now, so that Sync has little to wait for. What
+	// fails here fails there too.
+	_ = unix.SyncFileRange(int(p.f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 	p.c.mu.Lock()
 	p.c.fresh = append(p.c.fresh, p.c.blobPath(p.want))
 	p.c.mu.Unlock()
