@@ -77,7 +77,7 @@ func Packages(n int, arch string) map[string][]byte {
 	}
 	for i := range n {
 		name := fmt.Sprintf("lib%c%d", 'a'+i%26, i)
-		size := 700 << (i % 12)
+		size := 700 << (i % 10)
 		if i%25 == 24 {
 			size = 3 << 20
 		}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,12 +132,13 @@ type front struct {
 func newFront(t testing.TB, behind string, answer func(w http.ResponseWriter, r *http.Request) bool) *front {
 	t.Helper()
 	f := &front{answer: answer}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: behind})
-	proxy.ErrorLog = log.New(io.Discard, "", 0)
-	proxy.Rewrite, proxy.Director = func(r *httputil.ProxyRequest) {
-		r.Out.URL.Scheme, r.Out.URL.Host = "http", behind
-		r.Out.Host = r.In.Host // the registry's links lead here again
-	}, nil
+	proxy := &httputil.ReverseProxy{
+		ErrorLog: log.New(io.Discard, "", 0),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", behind
+			r.Out.Host = r.In.Host // the registry's links lead here again
+		},
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.asked = append(f.asked, r.Method+" "+r.URL.Path)

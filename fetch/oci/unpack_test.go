@@ -111,7 +111,7 @@ func TestMediaTypes(t *testing.T) {
 // An artifact that is too large for a registry is refused before it is sent.
 func TestTooManyFiles(t *testing.T) {
 	set := lockOf("debian", "amd64", time.Time{})
-	for range 20_000 {
+	for range 30_000 {
 		set.Files = append(set.Files, set.Files[0])
 	}
 	if _, err := newArtifact([]fetch.Set{set}); err == nil || !strings.Contains(err.Error(), "too many files") {
