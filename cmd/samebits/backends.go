@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/fetch"
 	"github.com/samebits/samebits/fetch/dir"
 	"github.com/samebits/samebits/fetch/ipfs"
@@ -71,16 +72,19 @@ func unknownScheme(rawURL string) error {
 	return fmt.Errorf("%s:// is not the scheme of a source; there are directories, %s", schemeOf(rawURL), strings.Join(known, ", "))
 }
 
-// An opener makes sources of places.
+// An opener makes sources of places. What a system's own configuration says of
+// proxies and logins is for mirrors of packages, and for nothing else.
 type opener struct {
 	session    *session
-	client     *web.Client
+	mirrors    *web.Client
+	others     func() *web.Client          // one for all
 	registries func() (*oci.Client, error) // one for all
 }
 
-func (s *session) newOpener(client *web.Client) *opener {
-	return &opener{s, client, sync.OnceValues(func() (*oci.Client, error) {
-		return oci.NewClient(oci.Config{Web: client, DockerConfig: s.dockerConfig()})
+func (s *session) newOpener(access distro.Access) *opener {
+	others := sync.OnceValue(func() *web.Client { return s.client(distro.Access{}) })
+	return &opener{s, s.client(access), others, sync.OnceValues(func() (*oci.Client, error) {
+		return oci.NewClient(oci.Config{Web: others(), DockerConfig: s.dockerConfig()})
 	})}
 }
 
@@ -117,9 +121,9 @@ func (o *opener) web(p place) (fetch.Source, error) {
 	if cidField.MatchString(p.url) {
 		return o.ipfs(p)
 	}
-	src, err := web.New(o.client, web.Place{URL: p.url, Archive: p.archive, Keeper: p.keeper})
+	src, err := web.New(o.mirrors, web.Place{URL: p.url, Archive: p.archive, Keeper: p.keeper})
 	if err == nil && p.keeper {
-		src = o.session.newKeeper(p, src, &fetcher{session: o.session, client: o.client})
+		src = o.session.newKeeper(p, src, &fetcher{session: o.session, client: o.mirrors})
 	}
 	return src, err
 }
@@ -133,7 +137,7 @@ func (o *opener) oci(p place) (fetch.Source, error) {
 }
 
 func (o *opener) ipfs(p place) (fetch.Source, error) {
-	return ipfs.NewSource(o.client, p.url)
+	return ipfs.NewSource(o.others(), p.url)
 }
 
 func (o *opener) s3(p place) (fetch.Source, error) {
@@ -149,5 +153,5 @@ func (o *opener) bucket(rawURL string) (*s3.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s3.Open(o.client, config)
+	return s3.Open(o.others(), config)
 }

@@ -32,7 +32,7 @@ func (s *session) get(c *cache.Cache, reqs []fetch.Request, locks []*lockfile.Lo
 	}
 	bar := s.startProgress(len(reqs))
 	planner := &fetch.Planner{
-		Sources:  s.open(s.places(locks, family, sys), s.client(access)),
+		Sources:  s.open(s.places(locks, family, sys), access),
 		Store:    store{c},
 		Events:   bar.events(),
 		Parallel: s.Int("parallel"),

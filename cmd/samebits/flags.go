@@ -43,10 +43,14 @@ func networkFlags() []cli.Flag {
 	}
 }
 
+func sourceFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "source", Aliases: []string{"s"}, Usage: "look first at `SOURCE`: a directory, a base URL, a URL template with {{.Path}}, {{.Basename}}, {{.SHA256}}, {{.CID}} or {{.Timestamp}}, or one of oci://, ipfs://, s3://; may be repeated (SAMEBITS_SOURCES)"}
+}
+
 // sourceFlags are those of verbs that fetch locked files.
 func sourceFlags() []cli.Flag {
 	flags := []cli.Flag{
-		&cli.StringSliceFlag{Name: "source", Aliases: []string{"s"}, Usage: "look first at `SOURCE`: a directory, a base URL, or a URL template with {{.Path}}, {{.Basename}}, {{.SHA256}}, {{.CID}} or {{.Timestamp}}; may be repeated (SAMEBITS_SOURCES)"},
+		sourceFlag(),
 		&cli.IntFlag{Name: "parallel", Usage: "fetch `N` files at a time", Value: 16},
 	}
 	return append(append(flags, networkFlags()...), cacheFlag())

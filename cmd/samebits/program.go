@@ -64,9 +64,10 @@ func (p *program) app() *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			group("lock", "make, read, fetch and install locks",
-				p.lockGenerate(), p.lockInstall(), p.lockFetch(), p.lockInspect(), p.lockDiff(), p.lockUpdate()),
+				p.lockGenerate(), p.lockInstall(), p.lockFetch(), p.lockInspect(), p.lockDiff(), p.lockUpdate(), p.lockPull()),
 			group("cache", "look after the files that were fetched",
-				p.cacheInfo(), p.cacheList(), p.cacheVerify(), p.cacheExport(), p.cacheImport(), p.cachePrune(), p.cachePin(), p.cacheUnpin()),
+				p.cacheInfo(), p.cacheList(), p.cacheVerify(), p.cacheExport(), p.cacheImport(), p.cachePush(), p.cachePrune(), p.cachePin(), p.cacheUnpin()),
+			p.sources(),
 			p.completion(),
 			p.man(),
 			p.version(),

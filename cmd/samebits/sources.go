@@ -12,7 +12,6 @@ import (
 
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/fetch"
-	"github.com/samebits/samebits/fetch/web"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -148,10 +147,10 @@ type openedPlace struct {
 }
 
 // openAll makes sources of places, of each source one.
-func (s *session) openAll(places []place, client *web.Client) []openedPlace {
+func (s *session) openAll(places []place, access distro.Access) []openedPlace {
 	var out []openedPlace
 	names := map[string]bool{}
-	o := s.newOpener(client)
+	o := s.newOpener(access)
 	for _, p := range places {
 		src, err := o.open(p)
 		if err == nil {
@@ -167,9 +166,9 @@ func (s *session) openAll(places []place, client *web.Client) []openedPlace {
 
 // open makes sources of places. A place that cannot be used is a warning: the
 // others may do.
-func (s *session) open(places []place, client *web.Client) []fetch.Source {
+func (s *session) open(places []place, access distro.Access) []fetch.Source {
 	var out []fetch.Source
-	for _, p := range s.openAll(places, client) {
+	for _, p := range s.openAll(places, access) {
 		switch {
 		case p.err == nil:
 			out = append(out, p.source)

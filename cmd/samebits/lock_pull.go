@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/fetch/ipfs"
+	"github.com/samebits/samebits/fetch/oci"
+	"github.com/samebits/samebits/lockfile"
+	"github.com/urfave/cli/v2"
+)
+
+func (p *program) lockPull() *cli.Command {
+	return &cli.Command{
+		Name:      "pull",
+		Usage:     "get back a lock that was pushed with its files",
+		ArgsUsage: "SOURCE",
+		Description: "Writes the lock that \"cache push\" published at SOURCE, or \"cache export --layout oci\" in a directory: oci://HOST/REPO, with a tag or a digest; ipfs://CID; s3://BUCKET with lock=NAME; DIR or DIR:TAG. " +
+			"What is named by a digest or a CID is checked by it; a tag or a name is what the store says it is. Of several locks that of --arch is written, else that of this machine.\n\n" +
+			"Examples:\n" +
+			"  samebits lock pull -o SHA256SUMS oci://registry.example/team/packages:web\n" +
+			"  samebits lock pull --arch arm64 ./layout:web\n" +
+			"  samebits lock pull 's3://bucket/packages?endpoint=s3.example&lock=web'",
+		Flags: []cli.Flag{
+			outputFlag(),
+			&cli.StringFlag{Name: "arch", Usage: "the lock for the architecture `ARCH`, as the lock or Go calls it"},
+		},
+		Action: p.verb((*session).lockPull),
+	}
+}
+
+// A pulledLock is a lock, with its bytes as they were stored.
+type pulledLock struct {
+	*lockfile.Lock
+	data []byte
+}
+
+func (s *session) lockPull() error {
+	locks, err := s.newOpener(distro.Access{}).pull(s.Args().First())
+	if isNotExist(err) {
+		return missingf("%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	lock, err := s.chooseLock(locks)
+	if err != nil {
+		return err
+	}
+	s.noteMissing("the lock", lock.Lock)
+	if err := s.writeOutput(s.String("output"), lock.data); err != nil {
+		return err
+	}
+	s.say("%s", summary(lock.Lock))
+	return nil
+}
+
+// pull gets the locks that are at an address.
+func (o *opener) pull(rawURL string) ([]pulledLock, error) {
+	switch schemeOf(rawURL) {
+	case "":
+		dir, tag := layoutName(rawURL)
+		return unwrapped(oci.PullLayout(o.session.ctx, dir, tag))
+	case "oci", "oci+http":
+		client, err := o.registries()
+		if err != nil {
+			return nil, err
+		}
+		return unwrapped(client.Pull(o.session.ctx, rawURL))
+	case "ipfs", "ipfs+https", "ipfs+gateway":
+		lock, data, err := ipfs.PullLock(o.session.ctx, o.others(), rawURL)
+		return []pulledLock{{lock, data}}, err
+	case "s3", "s3+http":
+		bucket, err := o.bucket(rawURL)
+		if err != nil {
+			return nil, err
+		}
+		lock, data, err := bucket.Lock(o.session.ctx)
+		return []pulledLock{{lock, data}}, err
+	}
+	return nil, o.session.usagef("%s has no lock: there are oci://, ipfs://, s3:// and directories", withoutLogin(rawURL))
+}
+
+func unwrapped(pulled []oci.Pulled, err error) ([]pulledLock, error) {
+	var out []pulledLock
+	for _, p := range pulled {
+		out = append(out, pulledLock{p.Lock, p.Data})
+	}
+	return out, err
+}
+
+// layoutName parts DIR:TAG. A directory of that whole name goes before.
+func layoutName(name string) (dir, tag string) {
+	if _, err := os.Stat(name); err == nil {
+		return name, ""
+	}
+	if i := strings.LastIndexByte(name, ':'); i > 0 {
+		return name[:i], name[i+1:]
+	}
+	return name, ""
+}
+
+// machines are the names that distributions give to processors, by Go's.
+var machines = map[string][]string{
+	"386":      {"i386", "i486", "i586", "i686", "x86"},
+	"amd64":    {"x86_64"},
+	"arm":      {"armhf", "armv7", "armv7h", "armv7hl"},
+	"arm64":    {"aarch64"},
+	"loong64":  {"loongarch64"},
+	"mips64le": {"mips64el"},
+	"mipsle":   {"mipsel"},
+	"ppc64le":  {"ppc64el"},
+}
+
+// chooseLock picks the lock of the architecture that is asked for, or of this
+// machine where there are several.
+func (s *session) chooseLock(locks []pulledLock) (pulledLock, error) {
+	arch := s.String("arch")
+	if arch == "" && len(locks) == 1 {
+		return locks[0], nil
+	}
+	remedy := ""
+	if arch == "" {
+		arch, remedy = runtime.GOARCH, ", which this machine is of; choose with --arch"
+	}
+	var fits []pulledLock
+	var has []string
+	for _, l := range locks {
+		if l.System.Arch == arch || slices.Contains(machines[arch], l.System.Arch) {
+			fits = append(fits, l)
+		}
+		has = append(has, l.System.String())
+	}
+	switch len(fits) {
+	case 1:
+		return fits[0], nil
+	case 0:
+		return pulledLock{}, missingf("none of the locks is for %s%s: they are for %s", arch, remedy, strings.Join(has, ", "))
+	}
+	return pulledLock{}, fmt.Errorf("several of the locks are for %s: they are for %s; pull one by the digest of its manifest", arch, strings.Join(has, ", "))
+}
