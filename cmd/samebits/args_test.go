@@ -55,7 +55,7 @@ func TestUsageErrors(t *testing.T) {
 		{"lock fetch", `FILE is missing; run "samebits lock fetch --help"`},
 		{"lock diff a", `NEW is missing; run "samebits lock diff --help"`},
 		{"lock diff a b c", `"c" is one argument too many; run "samebits lock diff --help"`},
-		{"cache pin a", `FILE is missing; run "samebits cache pin --help"`},
+		{"cache pin -", `a lock from standard input needs a NAME before it; run "samebits cache pin --help"`},
 		{"cache info x", `"x" is one argument too many; run "samebits cache info --help"`},
 		{"lock fetch a --sorce x", `--sorce is not a flag of samebits lock fetch (did you mean --source?); run "samebits lock fetch --help"`},
 		{"lock inspect a --dry-run", `--dry-run is not a flag of samebits lock inspect; run "samebits lock inspect --help"`},
@@ -67,7 +67,7 @@ func TestUsageErrors(t *testing.T) {
 		{"lock generate --no-deps", `--no-deps is about named packages, and none is named; run "samebits lock generate --help"`},
 		{"lock generate --update --offline", `--update wants the network that --offline forbids; run "samebits lock generate --help"`},
 		{"lock update -w -o x y", `--write and --output are two places to write to; run "samebits lock update --help"`},
-		{"cache export --layout cpio a b", `"cpio" is not a layout: pool, flat or tar; run "samebits cache export --help"`},
+		{"cache export --layout cpio a b", `"cpio" is not a layout: pool, flat, tar or oci; run "samebits cache export --help"`},
 		{"cache prune --max-age never", `--max-age: "never" is not a time such as 12h or 30d; run "samebits cache prune --help"`},
 		{"completion tcsh", `"tcsh" is not one of bash, zsh and fish; run "samebits completion --help"`},
 	} {

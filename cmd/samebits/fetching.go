@@ -133,7 +133,7 @@ func (s *session) tellTroubles(r *fetch.Report) {
 		}
 		add(t.Lied, "lie")
 		add(t.Failed, "failure")
-		add(t.Slow, "file too slow")
+		add(t.Slow, "slow file")
 		add(t.Busy, "request to wait")
 		if len(kinds) == 0 {
 			s.detail("source %s did not have %s", t.Source, count(t.Missing, "file"))
