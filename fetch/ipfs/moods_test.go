@@ -211,6 +211,7 @@ func TestBadGateways(t *testing.T) {
 func TestBadNodes(t *testing.T) {
 	notPinned := answer(500, "application/json", `{"Message":"path 'x' is not pinned","Code":0,"Type":"error"}`)
 	for name, mood := range map[string]http.HandlerFunc{
+		"error: no room": answer(200, "application/json", `{"Message":"error: no room","Type":"error"}`),
 		"other address":  answer(200, "application/json", `{"Name":"x","Hash":"`+someCID+`"}`),
 		"no address":     answer(200, "application/json", `{}`),
 		"nothing":        answer(200, "application/json", ``),
@@ -228,8 +229,9 @@ func TestBadNodes(t *testing.T) {
 					mood(w, r)
 				}
 			})
-			if sent, err := newTestSink(t, "ipfs://"+host, UnixFS2025).Put(context.Background(), file("a.deb", []byte("data"))); err == nil {
-				t.Errorf("sent %v and no error", sent)
+			if sent, err := newTestSink(t, "ipfs://"+host, UnixFS2025).Put(context.Background(), file("a.deb", []byte("data"))); err == nil ||
+				strings.HasPrefix(name, "error") && !strings.Contains(err.Error(), name) {
+				t.Errorf("sent %v, error %v", sent, err)
 			}
 		})
 	}

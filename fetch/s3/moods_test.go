@@ -200,6 +200,21 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// Where the store tells no checksum, an object of another size is replaced.
+func TestOtherSize(t *testing.T) {
+	for size, want := range map[string]bool{"4": false, "3": true} {
+		b := fake(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Last-Modified", time.Now().Format(http.TimeFormat))
+			if r.Method == http.MethodHead {
+				w.Header().Set("Content-Length", size)
+			}
+		})
+		if sent, err := sinkOf(t, b).Put(context.Background(), file("a", []byte("data"))); sent != want || err != nil {
+			t.Errorf("an object of %s bytes: sent %v, error %v", size, sent, err)
+		}
+	}
+}
+
 // Several locks under one name differ by their architectures.
 func TestLockNames(t *testing.T) {
 	amd64, arm64 := fetchtest.Set(fetchtest.Lock("amd64", nil), nil), fetchtest.Set(fetchtest.Lock("arm64", nil), nil)
