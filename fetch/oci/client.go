@@ -23,7 +23,9 @@ const maxRedirects = 10
 
 // Config says how registries are reached.
 type Config struct {
-	// Web carries the requests. Its logins are not used.
+	// Web carries the requests. Its logins are not used. For a sink its Stall
+	// must be longer than a registry takes to store a file after it has all
+	// the bytes, which may be a minute for a large one.
 	Web *web.Client
 	// DockerConfig is the path of docker's config.json, which has logins or
 	// names the helpers that have them; empty for none. The file need not

@@ -168,3 +168,21 @@ func TestLayoutDamage(t *testing.T) {
 		t.Errorf("a damaged lock: %v", err)
 	}
 }
+
+// Bytes that are not what their digest says leave nothing behind.
+func TestLayoutWrongBytes(t *testing.T) {
+	dir := t.TempDir()
+	sink, err := oci.NewLayout(dir, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(snapshot(t, dir))
+	s := set("amd64", map[string][]byte{"a": []byte("a"), "b": []byte("b")})
+	s.Files[0].Open = s.Files[1].Open
+	if _, err := sink.Put(context.Background(), s.Files[0]); !errors.As(err, new(*lockfile.DigestError)) || !fetch.IsPermanent(err) {
+		t.Errorf("error %v, want a permanent one of the digest", err)
+	}
+	if after := snapshot(t, dir); len(after) != before {
+		t.Errorf("the layout has %d files", len(after))
+	}
+}

@@ -40,7 +40,6 @@ func (s *source) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 	if req.Entry.Digest.IsZero() {
 		return nil, fetch.Permanent(fmt.Errorf("the digest of %s is not known", req.Entry.Path))
 	}
-	req.Validator = ""
 	body, err := web.Ask(req, func(header http.Header) (*http.Response, error) {
 		return s.ask(ctx, http.MethodGet, blobPath(req.Entry.Digest), header)
 	})
