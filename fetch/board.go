@@ -227,10 +227,12 @@ func (b *board) choose(cands []*candidate, now time.Time) (c *candidate, until t
 		case h.testing:
 			wait = true
 		case choices > 1 && r.probed():
-			// The first file of an archive goes ahead of the others, so that
-			// a source without it is not asked by all at once.
+			// One file of an archive goes ahead of the others, until a source
+			// has had one or is doubted: a source without the archive is not
+			// asked by all at once, nor is the next one for what a good
+			// source would have had.
 			wait = true
-			if answer := r.probing.Add(maxProbe); r.misses == 0 && now.Before(answer) {
+			if answer := r.probing.Add(maxProbe); now.Before(answer) {
 				sooner(answer)
 				return nil, until, true
 			}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -155,6 +156,27 @@ func TestTrickle(t *testing.T) {
 		}
 		if len(r.Troubles) != 1 || r.Troubles[0].Slow != 1 || !strings.Contains(r.Troubles[0].Last.Error(), "left for good") {
 			t.Errorf("troubles %+v", r.Troubles)
+		}
+	})
+}
+
+// With nobody else to ask, a trickle is a failure like silence.
+func TestTrickleAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := map[string][]byte{"a": fetchtest.Data(1, 30_000)}
+		trickle := &script{name: "trickle", open: func(ctx context.Context, n int, req fetch.Request) (*fetch.Body, error) {
+			body := bodyOf(files["a"], req)
+			if n == 0 {
+				body.ReadCloser = &paced{ctx, &throttle{perSecond: 10}, iotest.OneByteReader(body.ReadCloser)}
+			}
+			return body, nil
+		}}
+		took, r := fetchedIn(t, files, trickle)
+		if took > 30*time.Second || r.Bytes != 30_000 || trickle.asked() != 2 {
+			t.Errorf("took %s for %d bytes in %d answers", took, r.Bytes, trickle.asked())
+		}
+		if got := r.Troubles[0].Last.Error(); !strings.Contains(got, "bytes arrived in 20s") {
+			t.Errorf("the trouble is %q", got)
 		}
 	})
 }

@@ -13,7 +13,8 @@ import (
 //
 //   - learning tells the board that the source answered, which is how others
 //     come to ask it for files of the same archive
-//   - stalling ends a request at which no byte arrived for a while
+//   - stalling ends a request at which no byte, or hardly any, arrived for a
+//     while
 //   - bounding holds the source to what it announced
 //   - the source itself answers
 //
@@ -63,8 +64,8 @@ func (s stalling) Open(ctx context.Context, req Request) (*Body, error) {
 	return &out, nil
 }
 
-// Watch returns body with reads that fail when no byte arrives for the given
-// time. ctx must be what the body was opened with, and cancel what ends it:
+// Watch returns body with reads that fail when no byte, or hardly any, arrives
+// for the given time. ctx must be what the body was opened with, and cancel what ends it:
 // Watch calls it on silence and on Close.
 func Watch(ctx context.Context, cancel context.CancelCauseFunc, silence time.Duration, body io.ReadCloser) io.ReadCloser {
 	w := watch{silence: silence, cancel: cancel}
@@ -72,6 +73,10 @@ func Watch(ctx context.Context, cancel context.CancelCauseFunc, silence time.Dur
 	w.timer.Stop()
 	return &watched{body: body, ctx: ctx, watch: w}
 }
+
+// leastBytes is how many bytes must arrive in the time of a silence. Whoever
+// sends fewer only keeps the connection busy.
+const leastBytes = 1 << 10
 
 // watch ends a request when its timer is not stopped in time. The time that
 // the reader takes to store what it read does not count.
@@ -81,11 +86,19 @@ type watch struct {
 	cancel  context.CancelCauseFunc
 }
 
-type stallError struct{ silence time.Duration }
+type stallError struct {
+	silence time.Duration
+	got     int
+}
 
-func (e *stallError) Error() string { return fmt.Sprintf("no byte arrived for %s", e.silence) }
+func (e *stallError) Error() string {
+	if e.got > 0 {
+		return fmt.Sprintf("only %d bytes arrived in %s", e.got, e.silence)
+	}
+	return fmt.Sprintf("no byte arrived for %s", e.silence)
+}
 
-func (w watch) bark() { w.cancel(&stallError{w.silence}) }
+func (w watch) bark() { w.cancel(&stallError{silence: w.silence}) }
 
 // explain puts silence in the place of the cancellation that it caused.
 func (w watch) explain(ctx context.Context, err error) error {
@@ -97,19 +110,32 @@ func (w watch) explain(ctx context.Context, err error) error {
 }
 
 type watched struct {
-	body  io.ReadCloser
-	ctx   context.Context
-	watch watch
+	body   io.ReadCloser
+	ctx    context.Context
+	watch  watch
+	waited time.Duration // since leastBytes arrived
+	got    int           // bytes since then
 }
 
 func (r *watched) Read(p []byte) (int, error) {
+	begun := time.Now()
 	r.watch.timer.Reset(r.watch.silence)
 	n, err := r.body.Read(p)
 	r.watch.timer.Stop()
-	if err != nil && err != io.EOF {
-		err = r.watch.explain(r.ctx, err)
+	if err != nil {
+		if err != io.EOF {
+			err = r.watch.explain(r.ctx, err)
+		}
+		return n, err
 	}
-	return n, err
+	r.got += n
+	r.waited += time.Since(begun)
+	if r.got >= leastBytes {
+		r.got, r.waited = 0, 0
+	} else if r.waited >= r.watch.silence {
+		return n, &stallError{r.watch.silence, r.got}
+	}
+	return n, nil
 }
 
 func (r *watched) Close() error {
