@@ -18,6 +18,10 @@ const (
 	DefaultPushStall    = 2 * time.Minute
 )
 
+// maxFailedInRow is how many files a sink may fail for one after another
+// before the others are not tried any more: it is gone, or refuses us.
+const maxFailedInRow = 32
+
 // Pushing says how hard [Push] tries. The zero Pushing is usable.
 type Pushing struct {
 	Parallel int           // files in flight
@@ -50,7 +54,8 @@ type PushReport struct {
 	// Failed are the files that the sink did not take, in the order of the
 	// sets.
 	Failed []PushFailure
-	// Left are the files that were not settled when the push was called off.
+	// Left are the files that were not settled when the push was called off or
+	// given up.
 	Left []lockfile.Entry
 	// Published says that the locks can be had from the sink.
 	Published bool
@@ -64,11 +69,13 @@ type PushFailure struct {
 
 // Push puts the files of the sets into the sink, many at once, and publishes
 // the sets when all are in. What may pass is tried again, and a file that
-// fails does not stop the others. The error is nil when the sets are
-// published; the report is there in any case.
+// fails does not stop the others, unless a long row of them fails. The error
+// is nil when the sets are published; the report is there in any case.
 func Push(ctx context.Context, sink Sink, sets []Set, how Pushing) (*PushReport, error) {
 	p := newPush(sink, how)
 	files := distinct(sets)
+	ctx, p.end = context.WithCancelCause(ctx)
+	defer p.end(nil)
 	p.putAll(ctx, files)
 	report := p.report(files)
 	if len(report.Left) > 0 {
@@ -105,10 +112,12 @@ type push struct {
 	sink   Sink
 	policy Pushing
 	events PushEvents
+	end    context.CancelCauseFunc
 
 	mu      sync.Mutex
 	rest    time.Time // until when the sink wants to be left alone
 	results map[lockfile.Digest]pushed
+	streak  int // files that failed since the last that did not
 }
 
 // pushed is how it ended for one file.
@@ -165,11 +174,23 @@ func (p *push) put(ctx context.Context, f File) {
 		return err
 	}, func(err error) { p.events.Failed(f.Entry, err) })
 	if err == nil || ctx.Err() == nil {
-		p.mu.Lock()
-		p.results[f.Entry.Digest] = pushed{sent, err}
-		p.mu.Unlock()
+		p.settle(f, pushed{sent, err})
 	}
 	p.events.Done(f.Entry, sent, err)
+}
+
+// settle notes how it ended for a file.
+func (p *push) settle(f File, r pushed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.results[f.Entry.Digest] = r
+	if r.err == nil {
+		p.streak = 0
+		return
+	}
+	if p.streak++; p.streak >= maxFailedInRow {
+		p.end(fmt.Errorf("given up after %d files failed in a row: %w", p.streak, r.err))
+	}
 }
 
 // persist repeats what fails for a reason that may pass. When the sink asks

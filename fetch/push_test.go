@@ -263,6 +263,31 @@ func TestPushCalledOff(t *testing.T) {
 	})
 }
 
+// A sink that is gone is given up before all files were tried; one that fails
+// for many files but not all in a row is not.
+func TestPushGivesUp(t *testing.T) {
+	var paths []string
+	for i := range 100 {
+		paths = append(paths, fmt.Sprintf("f%02d", i))
+	}
+	sink := newSink()
+	sink.fail = func(string, int) error { return fetch.Permanent(errors.New("gone")) }
+	r, err := fetch.Push(t.Context(), sink, sets(paths...), fetch.Pushing{})
+	if err == nil || !strings.Contains(err.Error(), "in a row: gone") || len(r.Failed) < 32 || len(r.Left) < 50 || len(r.Failed)+len(r.Left) != 100 {
+		t.Errorf("error %v, %d failed, %d left", err, len(r.Failed), len(r.Left))
+	}
+	sink.fail = func(path string, _ int) error {
+		if strings.HasSuffix(path, "9") {
+			return nil
+		}
+		return fetch.Permanent(errors.New("refused"))
+	}
+	r, err = fetch.Push(t.Context(), sink, sets(paths...), fetch.Pushing{Parallel: 1})
+	if err == nil || len(r.Failed) != 90 || r.Sent != 10 || len(r.Left) != 0 {
+		t.Errorf("error %v, %d failed, %d sent, %d left", err, len(r.Failed), r.Sent, len(r.Left))
+	}
+}
+
 // The bytes that are told add up to those of the files, also after failures,
 // and each file is told to be done once.
 func TestPushEvents(t *testing.T) {
