@@ -23,7 +23,7 @@ func (p *program) cachePush() *cli.Command {
 	}
 	return &cli.Command{
 		Name:      "push",
-		Usage:     "put the files of locks into a registry, IPFS or an object store",
+		Usage:     "put the files of locks into a registry, IPFS or a bucket",
 		ArgsUsage: "DEST FILE…",
 		Description: "Sends the files that the locks name from the cache to DEST, where they are a --source for others, and publishes the locks with them, for \"lock pull\" to give them back. Each file is hashed before it is sent; what is there already is not sent. The addresses of the published locks are printed.\n\n" +
 			"DEST is a repository of an OCI registry, with the login that docker has for it; a kubo node of IPFS; or a bucket of an S3-compatible store, with the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or in the shared credentials. Several locks become one artifact of a registry, of which \"lock pull\" chooses by the architecture.\n\n" +
@@ -53,12 +53,12 @@ func (s *session) cachePush() error {
 	if err != nil {
 		return err
 	}
-	for i, l := range locks {
-		s.noteMissing(names[i], l)
-	}
 	to, err := s.newOpener(distro.Access{}).destination(dest)
 	if err != nil {
 		return err
+	}
+	for i, l := range locks {
+		s.noteMissing(names[i], l)
 	}
 	c, err := s.openExistingCache()
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *session) recordCIDs(names []string, locks []*lockfile.Lock, cids map[lo
 		}
 	}
 	if news > 0 && output == "" && !s.Bool("write") {
-		s.warn("%s of IPFS do not follow from the hashes in the lock, so others will not find the files by it; --write records them", count(news, "file address"))
+		s.warn("the IPFS addresses of %s do not follow from the hashes in the lock, so others do not find them by it; --write records them", count(news, "file"))
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func TestComplete(t *testing.T) {
 	}{
 		{[]string{"lo"}, "lock"},
 		{[]string{"lock", "ge"}, "generate"},
-		{[]string{"cache", "p"}, "prune pin"},
+		{[]string{"cache", "p"}, "push prune pin"},
 		{[]string{"lock", "diff", "--e"}, "--exit-code"},
 		{[]string{"--quiet", "lock", "diff", "--j"}, "--json"},
 		{[]string{"lock", "fetch", ""}, ""},

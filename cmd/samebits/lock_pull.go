@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/samebits/samebits/distro"
@@ -104,17 +104,21 @@ func layoutName(name string) (dir, tag string) {
 	return name, ""
 }
 
-// machines are the names that distributions give to processors, by Go's.
-var machines = map[string][]string{
-	"386":      {"i386", "i486", "i586", "i686", "x86"},
-	"amd64":    {"x86_64"},
-	"arm":      {"armhf", "armv7", "armv7h", "armv7hl"},
-	"arm64":    {"aarch64"},
-	"loong64":  {"loongarch64"},
-	"mips64le": {"mips64el"},
-	"mipsle":   {"mipsel"},
-	"ppc64le":  {"ppc64el"},
+// machines are the names that Go gives to processors, by those of
+// distributions where they differ.
+var machines = map[string]string{
+	"i386": "386", "i486": "386", "i586": "386", "i686": "386", "x86": "386",
+	"x86_64": "amd64",
+	"armhf":  "arm", "armv7": "arm", "armv7h": "arm", "armv7hl": "arm",
+	"aarch64":     "arm64",
+	"loongarch64": "loong64",
+	"mips64el":    "mips64le",
+	"mipsel":      "mipsle",
+	"ppc64el":     "ppc64le",
 }
+
+// machine is Go's name of a processor that has any of its names.
+func machine(name string) string { return cmp.Or(machines[name], name) }
 
 // chooseLock picks the lock of the architecture that is asked for, or of this
 // machine where there are several.
@@ -130,7 +134,7 @@ func (s *session) chooseLock(locks []pulledLock) (pulledLock, error) {
 	var fits []pulledLock
 	var has []string
 	for _, l := range locks {
-		if l.System.Arch == arch || slices.Contains(machines[arch], l.System.Arch) {
+		if machine(l.System.Arch) == machine(arch) {
 			fits = append(fits, l)
 		}
 		has = append(has, l.System.String())

@@ -11,7 +11,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(cleaner{m}, map[string]func(){"samebits": main})
+	testscript.Main(cleaner{m}, map[string]func(){"samebits": func() {
+		if name := os.Getenv("TEST_SYSTEM_CONFIG"); name != "" {
+			systemConfig = name
+		}
+		main()
+	}})
 }
 
 // cleaner removes what tests share when all are done.
@@ -26,13 +31,23 @@ func (c cleaner) Run() int {
 // no proxy and no home; "mkrepo" and "mkroot" make a signed repository and a
 // root that uses it.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+	testscript.Run(t, scripts("testdata/script", nil))
+}
+
+// scripts are those in a folder, which find variables of the test in their
+// environment.
+func scripts(dir string, variables map[string]string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SAMEBITS_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("SAMEBITS_SOURCES", "")
 			for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "NO_COLOR", "NETRC"} {
 				env.Setenv(name, "")
+			}
+			env.Setenv("TEST_SYSTEM_CONFIG", filepath.Join(env.WorkDir, "etc/config.yaml"))
+			for name, value := range variables {
+				env.Setenv(name, value)
 			}
 			return nil
 		},
@@ -50,7 +65,7 @@ func TestScripts(t *testing.T) {
 			"serve":  serve,
 			"code":   exitsWith,
 		},
-	})
+	}
 }
 
 func has(program string) bool {

@@ -170,6 +170,9 @@ func (s *session) askAll(archives []*archiveSources) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			for _, q := range questions {
+				if k, ok := q.of.source.(*keeper); ok {
+					k.told.Do(func() {}) // the list says it
+				}
 				q.of.Answer = ask(s.ctx, q.of.source, q.a.request)
 				s.detail("%s: %s", q.of.Source, q.of.Answer)
 			}
@@ -254,7 +257,7 @@ func unanswered(archives []*archiveSources) error {
 			has = has || l.Answer.Has
 		}
 		if !has {
-			names = append(names, fmt.Sprintf("%s (%s)", a.Sample, a.Archive.Name))
+			names = append(names, a.Sample)
 		}
 	}
 	if len(names) == 0 {
