@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/samebits/samebits/fetch"
@@ -79,15 +80,17 @@ func TestMoods(t *testing.T) {
 		{"endless", "ipfs", answer(500, "application/json", `{"Message":"`+strings.Repeat("x", 2*maxReply)), passing},
 		{"no API", "ipfs", answer(404, "text/plain", "404 page not found"), hopeless},
 		{"method", "ipfs", answer(405, "text/plain", ""), hopeless},
-		{"redirect", "ipfs", http.RedirectHandler("/elsewhere", 302).ServeHTTP, hopeless},
+		{"redirect", "ipfs", http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, hopeless},
 		{"forbidden", "ipfs", answer(403, "text/plain", "403 - Forbidden"), hopeless},
 		{"busy", "ipfs", slowDown, busy},
-		{"no answer", "ipfs", wait, late},
+		{"silent", "ipfs", wait, late},
 	} {
 		t.Run(c.scheme+"/"+c.name, func(t *testing.T) {
 			for _, cid := range []string{"", someCID} {
 				s := newTestSource(t, c.scheme+"://"+serve(t, c.mood)).(*source)
-				s.guess, s.known = 100*time.Millisecond, 200*time.Millisecond
+				if strings.HasPrefix(c.name, "silent") {
+					s.guess, s.known = 100*time.Millisecond, 200*time.Millisecond
+				}
 				body, err := s.Open(context.Background(), fetch.Request{CID: cid})
 				if err == nil {
 					body.Close()
@@ -100,28 +103,76 @@ func TestMoods(t *testing.T) {
 	}
 }
 
-// A body may take longer than its first bytes, and a page that is the file
-// with that very CID is the file.
-func TestPatienceIsForTheStart(t *testing.T) {
-	for _, scheme := range []string{"ipfs", "ipfs+gateway"} {
-		host := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("ETag", `"`+someCID+`"`)
-			_, _ = io.WriteString(w, page)
-			w.(http.Flusher).Flush()
-			time.Sleep(300 * time.Millisecond)
-			_, _ = io.WriteString(w, "the rest")
+// A page that has the very CID that was asked for is the file.
+func TestLockedPage(t *testing.T) {
+	s := newTestSource(t, "ipfs+gateway://"+serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"`+someCID+`"`)
+		_, _ = io.WriteString(w, page)
+	}))
+	body, err := s.Open(context.Background(), fetch.Request{CID: someCID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if got, err := io.ReadAll(body); string(got) != page || err != nil {
+		t.Errorf("%q, error %v", got, err)
+	}
+}
+
+// slow answers after a while with a body that takes hours.
+type slow struct{ start time.Duration }
+
+func (s slow) Name() string               { return "slow" }
+func (s slow) Serves(lockfile.Entry) bool { return true }
+func (s slow) Open(ctx context.Context, _ fetch.Request) (*fetch.Body, error) {
+	select {
+	case <-time.After(s.start):
+		return &fetch.Body{ReadCloser: &slowBody{}, Size: 1}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+type slowBody struct{ over bool }
+
+func (s *slowBody) Read(p []byte) (int, error) {
+	time.Sleep(time.Hour)
+	if s.over {
+		return 0, io.EOF
+	}
+	s.over = true
+	return copy(p, "x"), nil
+}
+
+func (s *slowBody) Close() error { return nil }
+
+// An answer may be long, and may not be long in coming: less so where the
+// address is guessed.
+func TestPatience(t *testing.T) {
+	for _, c := range []struct {
+		cid   string
+		start time.Duration
+		ok    bool
+	}{
+		{someCID, 14 * time.Second, true},
+		{someCID, 16 * time.Second, false},
+		{"", 4 * time.Second, true},
+		{"", 6 * time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &source{at: slow{c.start}, known: patienceKnown, guess: patienceGuess}
+			body, err := s.Open(t.Context(), fetch.Request{CID: c.cid})
+			if (err == nil) != c.ok || (err != nil && (!errors.As(err, new(*lateError)) || !fetch.IsPermanent(err))) {
+				t.Errorf("CID %q after %s: error %v", c.cid, c.start, err)
+			}
+			if err != nil {
+				return
+			}
+			if got, err := io.ReadAll(body); string(got) != "x" || err != nil {
+				t.Errorf("CID %q: %q, error %v", c.cid, got, err)
+			}
+			body.Close()
 		})
-		s := newTestSource(t, scheme+"://"+host).(*source)
-		s.known = 100 * time.Millisecond
-		body, err := s.Open(context.Background(), fetch.Request{CID: someCID})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(body)
-		body.Close()
-		if string(got) != page+"the rest" || err != nil {
-			t.Errorf("%s: %q, error %v", scheme, got, err)
-		}
 	}
 }
 

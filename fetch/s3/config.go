@@ -102,7 +102,7 @@ func (c Config) check() error {
 		return fmt.Errorf("%q is not a HOST or HOST:PORT", c.Endpoint)
 	}
 	if c.PlainHTTP && c.Endpoint == "" {
-		return errors.New("Amazon's store is reached with TLS only")
+		return errors.New("without an endpoint the store is Amazon's, which is reached with TLS only")
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func TestErrors(t *testing.T) {
 		"other region":      {failure(301, "PermanentRedirect"), hopeless("region")},
 		"known region":      {failure(400, "AuthorizationHeaderMalformed", "x-amz-bucket-region", "eu-west-1"), hopeless("region=eu-west-1")},
 		"bad request":       {failure(400, "InvalidArgument"), hopeless("InvalidArgument")},
-		"redirect":          {http.RedirectHandler("http://127.0.0.1:1/", 302).ServeHTTP, hopeless("endpoint")},
+		"redirect":          {http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound).ServeHTTP, hopeless("endpoint")},
 		"reset":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, passing},
 		"no date":           {func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "data") }, func(err error) bool { return err != nil }},
 	} {
