@@ -10,7 +10,7 @@ import (
 
 const (
 	// glance is how often a request is looked at.
-	glance = 50 * time.Millisecond
+	glance = 20 * time.Millisecond
 	// lateAfter is how much longer a file, or the run at its pace, may take
 	// before another source is tried.
 	lateAfter = 500 * time.Millisecond
@@ -20,7 +20,7 @@ const (
 	// beyond it is most often not the source.
 	swift = 16 << 20
 	// glances is over how many of them a rate is taken.
-	glances = 20
+	glances = 50
 	// advantage is how many times faster a source must be to win a race, so
 	// that the given order decides among those that are much the same.
 	advantage = 2
@@ -196,10 +196,9 @@ func (r *race) challenge(ctx context.Context, c *candidate, offset int64) *lead 
 	case ctx.Err() != nil:
 		// The other one came first, or failed first.
 	case err != nil:
-		board.settle(c, outcome{err: err})
+		board.settle(c, outcome{err: err, rival: true})
 		r.failed = append(r.failed, Attempt{c.name, err})
 		r.job.run.events.Failed(r.job.entry(), c.name, err)
-		return nil
 	case rate >= advantage*r.rate():
 		board.overtake(c, r.candidate)
 		return l
@@ -336,7 +335,7 @@ func (b *board) raced(c *candidate) {
 	c.racing--
 }
 
-// lost gives back the slot of a rival that won nothing, and leaves it alone
+// lost gives back the slot of a rival that won nothing, if it still has one, and leaves it alone
 // for a while.
 func (b *board) lost(c *candidate) {
 	b.mu.Lock()

@@ -326,6 +326,9 @@ func TestBadRivals(t *testing.T) {
 				if took > 5*time.Second || rival.asked() == 0 || r.Fetched[0].Source != "slow" {
 					t.Errorf("took %s, asked the rival %d times, fetched %v", took, rival.asked(), r.Fetched)
 				}
+				if name != "lies" && (len(r.Troubles) > 0 || rival.asked() > 1) {
+					t.Errorf("asked %d times, troubles %v", rival.asked(), r.Troubles)
+				}
 			})
 		})
 	}

@@ -86,7 +86,8 @@ func (f *Failure) Unwrap() []error {
 	return errs
 }
 
-// Trouble sums up what went wrong with one source. A file counts each time it
+// Trouble sums up what went wrong with one source, but not what it failed to
+// give as a rival in a race: nobody needed it. A file counts each time it
 // was asked for.
 type Trouble struct {
 	Source  string

@@ -10,6 +10,7 @@ import (
 type outcome struct {
 	err      error // nil when the file is in the store
 	progress bool  // bytes arrived that are of use
+	rival    bool  // it was asked in a race only, and its failure cost nothing
 }
 
 // settle learns from an attempt: whether the candidate may be asked again for
@@ -22,7 +23,9 @@ func (b *board) settle(c *candidate, o outcome) {
 	defer b.wake()
 	b.drop(c)
 	now := time.Now()
-	c.trouble.add(o.err)
+	if !o.rival {
+		c.trouble.add(o.err)
+	}
 	switch kindOf(o.err) {
 	case kindGood:
 		c.good++
