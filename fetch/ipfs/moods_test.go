@@ -331,3 +331,23 @@ func TestPullLockForged(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReplies(f *testing.F) {
+	for _, s := range []string{`{"Name":"x","Hash":"` + someCID + `"}`, `{"Message":"x","Type":"error"}`, `{"Message":"invalid path"}`, "[]", "{}{", "<html>"} {
+		f.Add(500, s)
+		f.Add(404, s)
+	}
+	f.Fuzz(func(t *testing.T, code int, text string) {
+		if cid, err := addedCID(strings.NewReader(text)); (err == nil) != (cid != "") {
+			t.Errorf("%q gives the address %q and error %v", text, cid, err)
+		}
+		if code == http.StatusOK {
+			return
+		}
+		resp := &http.Response{StatusCode: code, Status: "x", Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}
+		err := replyError(resp)
+		if err == nil || code == 404 && errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%d %q gives error %v", code, text, err)
+		}
+	})
+}

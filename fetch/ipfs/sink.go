@@ -224,20 +224,26 @@ func (n *kubo) add(ctx context.Context, name string, r io.Reader, size int64, p 
 		return "", err
 	}
 	defer resp.Body.Close()
-	answers := json.NewDecoder(io.LimitReader(resp.Body, maxReply))
+	return addedCID(resp.Body)
+}
+
+// addedCID reads the answer to add: a JSON object for each file, of which the
+// last one counts, or one that says what went wrong.
+func addedCID(r io.Reader) (string, error) {
+	answers := json.NewDecoder(io.LimitReader(r, maxReply))
 	var last reply
 	for {
-		var r reply
-		err := answers.Decode(&r)
+		var next reply
+		err := answers.Decode(&next)
 		switch {
 		case errors.Is(err, io.EOF) && last.Hash != "":
 			return last.Hash, nil
 		case err != nil:
 			return "", fmt.Errorf("read the answer to add: %w", err)
-		case r.Message != "":
-			return "", fmt.Errorf("the node answers: %s", r.Message)
+		case next.Message != "":
+			return "", fmt.Errorf("the node answers: %s", next.Message)
 		}
-		last = r
+		last = next
 	}
 }
 
