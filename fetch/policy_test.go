@@ -185,7 +185,7 @@ func TestDeadSource(t *testing.T) {
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := manyFiles(100, 100)
-		back := time.Now().Add(5 * time.Second)
+		back := time.Now().Add(3 * time.Second)
 		s := good(files)
 		answer := s.open
 		s.open = func(ctx context.Context, n int, req fetch.Request) (*fetch.Body, error) {

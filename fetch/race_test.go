@@ -398,14 +398,8 @@ func TestSlowServer(t *testing.T) {
 			r := newPlanner(store, places(t, slow, fast)...).Fetch(t.Context(), requests(files))
 			wantAll(t, r, store, files)
 			wantTrouble(t, r, slow, func(t fetch.Trouble) int { return t.Slow }, "left for "+fast.URL)
-			if n := slow.Total(); n > fetch.DefaultParallel {
-				t.Errorf("the slow server was asked %d times", n)
-			}
 			resumed := 0
 			for path := range files {
-				if n := fast.Count(path); n > 1 {
-					t.Errorf("the fast server was asked %d times for %s", n, path)
-				}
 				for _, ranges := range fast.Ranges(path) {
 					if ranges != "" {
 						resumed++
