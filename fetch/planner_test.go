@@ -204,7 +204,7 @@ func TestRouting(t *testing.T) {
 	files := manyFiles(200, 100)
 	empty, good := serve(t, nil), serve(t, files)
 	store := &fetchtest.Store{}
-	r := newPlanner(store, places(t, empty, good)...).Fetch(t.Context(), requests(files))
+	r := (&fetch.Planner{Store: store, Sources: places(t, empty, good)}).Fetch(t.Context(), requests(files))
 	wantAll(t, r, store, files)
 	if n := empty.Total(); n > 8 {
 		t.Errorf("the source without the archive was asked %d times for 200 files", n)
@@ -225,7 +225,7 @@ func TestRoutingKeepsMirrorThatLacksSome(t *testing.T) {
 	}
 	mirror, keeper := serve(t, most), serve(t, files)
 	store := &fetchtest.Store{}
-	r := newPlanner(store, places(t, mirror, keeper)...).Fetch(t.Context(), requests(files))
+	r := (&fetch.Planner{Store: store, Sources: places(t, mirror, keeper)}).Fetch(t.Context(), requests(files))
 	wantAll(t, r, store, files)
 	if n := keeper.Total(); n > len(lacking)+3 {
 		t.Errorf("the keeper was asked %d times, want little more than %d", n, len(lacking))
@@ -246,7 +246,7 @@ func TestRoutingByArchive(t *testing.T) {
 	a, b := serve(t, one), serve(t, two)
 	reqs := append(requests(one), fetchtest.Requests(two, "Other")...)
 	store := &fetchtest.Store{}
-	r := newPlanner(store, places(t, a, b)...).Fetch(t.Context(), reqs)
+	r := (&fetch.Planner{Store: store, Sources: places(t, a, b)}).Fetch(t.Context(), reqs)
 	wantAll(t, r, store, one)
 	wantAll(t, r, store, two)
 	if n := a.Total(); n > 46 {
