@@ -107,14 +107,14 @@ func readConfig(name string) (*config, error) {
 func parseConfig(data []byte) (*config, error) {
 	c := &config{}
 	d := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
-	err := d.Decode(c)
+	err := decodeYAML(d, c)
 	if errors.Is(err, io.EOF) {
 		return c, nil
 	}
 	if err != nil {
 		return nil, positioned(err)
 	}
-	if err := d.Decode(&config{}); !errors.Is(err, io.EOF) {
+	if err := decodeYAML(d, &config{}); !errors.Is(err, io.EOF) {
 		return nil, errors.New("it has more than one YAML document")
 	}
 	for i, s := range c.Sources {
@@ -126,6 +126,16 @@ func parseConfig(data []byte) (*config, error) {
 		return nil, fmt.Errorf("the cache %q is not an absolute path", c.Cache)
 	}
 	return c, nil
+}
+
+// decodeYAML is d.Decode, which ends in a panic for some wrong uses of tags.
+func decodeYAML(d *yaml.Decoder, to any) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("it cannot be read as YAML")
+		}
+	}()
+	return d.Decode(to)
 }
 
 // positioned says where an error is, in one line: those of the YAML package

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/fetch/ipfs"
 	"github.com/samebits/samebits/fetch/oci"
+	"github.com/samebits/samebits/fetch/s3"
 	"github.com/samebits/samebits/lockfile"
 	"github.com/urfave/cli/v2"
 )
@@ -47,7 +49,7 @@ func (s *session) lockPull() error {
 	if err != nil {
 		return err
 	}
-	lock, err := s.chooseLock(locks)
+	lock, err := chooseLock(locks, s.String("arch"))
 	if err != nil {
 		return err
 	}
@@ -75,14 +77,39 @@ func (o *opener) pull(rawURL string) ([]pulledLock, error) {
 		lock, data, err := ipfs.PullLock(o.session.ctx, o.others(), rawURL)
 		return []pulledLock{{lock, data}}, err
 	case "s3", "s3+http":
-		bucket, err := o.bucket(rawURL)
-		if err != nil {
-			return nil, err
-		}
-		lock, data, err := bucket.Lock(o.session.ctx)
-		return []pulledLock{{lock, data}}, err
+		return o.pullFromBucket(rawURL)
 	}
 	return nil, o.session.usagef("%s has no lock: there are oci://, ipfs://, s3:// and directories", withoutLogin(rawURL))
+}
+
+// pullFromBucket gets the lock that a URL names. A name that several locks were
+// pushed under stands for those with an architecture added.
+func (o *opener) pullFromBucket(rawURL string) ([]pulledLock, error) {
+	config, err := o.session.bucket(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := o.bucketLock(config)
+	if config.Lock == "" || !isNotExist(err) {
+		return []pulledLock{lock}, err
+	}
+	for _, arch := range machineNames(cmp.Or(o.session.String("arch"), runtime.GOARCH)) {
+		other := config
+		other.Lock += "-" + arch
+		if lock, otherErr := o.bucketLock(other); !isNotExist(otherErr) {
+			return []pulledLock{lock}, otherErr
+		}
+	}
+	return nil, err
+}
+
+func (o *opener) bucketLock(config s3.Config) (pulledLock, error) {
+	bucket, err := s3.Open(o.others(), config)
+	if err != nil {
+		return pulledLock{}, err
+	}
+	lock, data, err := bucket.Lock(o.session.ctx)
+	return pulledLock{lock, data}, err
 }
 
 func unwrapped(pulled []oci.Pulled, err error) ([]pulledLock, error) {
@@ -120,10 +147,21 @@ var machines = map[string]string{
 // machine is Go's name of a processor that has any of its names.
 func machine(name string) string { return cmp.Or(machines[name], name) }
 
+// machineNames lists all names of a processor that has this one, sorted.
+func machineNames(name string) []string {
+	names := []string{machine(name)}
+	for other, of := range machines {
+		if of == machine(name) {
+			names = append(names, other)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // chooseLock picks the lock of the architecture that is asked for, or of this
 // machine where there are several.
-func (s *session) chooseLock(locks []pulledLock) (pulledLock, error) {
-	arch := s.String("arch")
+func chooseLock(locks []pulledLock, arch string) (pulledLock, error) {
 	if arch == "" && len(locks) == 1 {
 		return locks[0], nil
 	}
