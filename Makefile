@@ -23,11 +23,11 @@ repro-build: ## build twice in two places, compare
 deps: ## install the Debian packages that the tests need
 	.ci/deps
 
-# Go programs of others that tests run against, pinned in a module of their own
-# and built where they are not there yet or another version is wanted.
-SERVERS = dist/servers/ipfs dist/servers/versitygw
+# Go programs of others that tests run against or use, pinned in a module of
+# their own and built where they are not there yet or another version is wanted.
+SERVERS = dist/servers/ipfs dist/servers/oras dist/servers/versitygw
 
-servers: $(SERVERS) ## build the servers that the tests need into dist/servers
+servers: $(SERVERS) ## build the programs that the tests need into dist/servers
 
 $(SERVERS) &: .ci/servers/go.mod .ci/servers/go.sum
 	GOWORK=off go -C .ci/servers build -trimpath -buildvcs=false -o "$(CURDIR)/dist/servers/" tool
