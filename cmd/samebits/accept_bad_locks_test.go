@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/lockfile"
+	"github.com/urfave/cli/v2"
 )
 
 const (
@@ -79,7 +80,11 @@ func TestAcceptBadLocks(t *testing.T) {
 		{"cache", "pin", "name", "BAD"},
 		{"cache", "export", "BAD", dest},
 		{"cache", "export", "--layout", "tar", "BAD", out},
+		{"cache", "push", "oci://127.0.0.1:1/packages", good, "BAD"},
+		{"sources", "--source", work, "BAD"},
+		{"sources", "--check", "--source", work, "BAD"},
 	}
+	everyReader(t, verbs)
 	for _, name := range slices.Sorted(maps.Keys(badLocks)) {
 		b := badLocks[name]
 		bad := write(t, filepath.Join(dir, "bad", strings.ReplaceAll(name, " ", "-")), b.text)
@@ -110,6 +115,20 @@ func TestAcceptBadLocks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// everyReader fails the test where a verb that takes a lock is not tried.
+func everyReader(t *testing.T, tried [][]string) {
+	t.Helper()
+	p := &program{getenv: func(string) string { return "" }}
+	eachVerb(p.app().Commands, nil, func(path []string, c *cli.Command) {
+		if usage := c.ArgsUsage; !strings.Contains(usage, "FILE") && !strings.Contains(usage, "OLD") {
+			return
+		}
+		if !slices.ContainsFunc(tried, func(verb []string) bool { return slices.Equal(verb[:min(len(path), len(verb))], path) }) {
+			t.Errorf("%q takes a lock and is not tried", path)
+		}
+	})
 }
 
 // A verb whose lock is good but bad for the system touches nothing either.
