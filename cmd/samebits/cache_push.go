@@ -34,7 +34,7 @@ func (p *program) cachePush() *cli.Command {
 			"  samebits cache push 's3://bucket/packages?endpoint=s3.example&lock=web' SHA256SUMS-amd64 SHA256SUMS-arm64",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "write", Aliases: []string{"w"}, Usage: "record IPFS addresses in the locks"},
-			outputFlag(),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the lock with IPFS addresses to `FILE`, whole or not at all"},
 			&cli.StringSliceFlag{Name: "mount", Usage: "take what the repository `REPO` of the same registry has from there; may be repeated"},
 			&cli.StringFlag{Name: "profile", Value: profiles[0], Usage: "cut files for IPFS as `PROFILE` says: " + strings.Join(profiles, " or ")},
 			&cli.IntFlag{Name: "parallel", Usage: "send `N` files at a time", Value: fetch.DefaultPushParallel},

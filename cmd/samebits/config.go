@@ -154,9 +154,10 @@ func positioned(err error) error {
 }
 
 // configure reads the configuration files, the user's first, for a verb that
-// has to do with files, and lets them decide about flags that were not given.
+// has to do with the cache or with sources, and lets them decide about flags
+// that were not given.
 func (s *session) configure() error {
-	if findFlag(s.Command.Flags, "cache") == nil {
+	if findFlag(s.Command.Flags, "cache") == nil && findFlag(s.Command.Flags, "source") == nil {
 		return nil
 	}
 	for _, name := range []string{s.userConfig(), systemConfig} {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/samebits/samebits/fetch"
@@ -24,17 +25,26 @@ type destination struct {
 // A destinationKind is a kind of destination.
 type destinationKind struct {
 	scheme string
+	flags  []string // those of destinationFlags that mean something for it
 	open   func(*opener, string) (destination, error)
 }
 
+// destinationFlags are for some kinds only.
+var destinationFlags = []string{"mount", "output", "profile", "write"}
+
+var (
+	registryFlags = []string{"mount"}
+	nodeFlags     = []string{"output", "profile", "write"}
+)
+
 // destinationKinds are all that can be pushed to.
 var destinationKinds = []destinationKind{
-	{"oci", (*opener).toRegistry},
-	{"oci+http", (*opener).toRegistry},
-	{"ipfs", (*opener).toNode},
-	{"ipfs+https", (*opener).toNode},
-	{"s3", (*opener).toBucket},
-	{"s3+http", (*opener).toBucket},
+	{"oci", registryFlags, (*opener).toRegistry},
+	{"oci+http", registryFlags, (*opener).toRegistry},
+	{"ipfs", nodeFlags, (*opener).toNode},
+	{"ipfs+https", nodeFlags, (*opener).toNode},
+	{"s3", nil, (*opener).toBucket},
+	{"s3+http", nil, (*opener).toBucket},
 }
 
 // destination opens what a URL names for a push.
@@ -43,6 +53,11 @@ func (o *opener) destination(rawURL string) (destination, error) {
 	var known []string
 	for _, k := range destinationKinds {
 		if k.scheme == scheme {
+			for _, flag := range destinationFlags {
+				if o.session.IsSet(flag) && !slices.Contains(k.flags, flag) {
+					return destination{}, o.session.usagef("--%s means nothing for %s://", flag, scheme)
+				}
+			}
 			return k.open(o, rawURL)
 		}
 		known = append(known, k.scheme+"://")

@@ -33,7 +33,7 @@ func (p *program) sources() *cli.Command {
 			"  samebits sources --json --offline SHA256SUMS",
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "check", Usage: "ask each source for one file"},
-			jsonFlag(), rootFlag(), sourceFlag(), cacheFlag(),
+			jsonFlag(), rootFlag(), sourceFlag(),
 		}, networkFlags()...),
 		Action: p.verb((*session).listSources),
 	}
