@@ -29,12 +29,18 @@ type limited struct {
 
 func (l limited) Limits() Limits { return l.limits }
 
+// LimitsOf returns the limits that a source knows, for decorators to pass on;
+// zero where it knows none.
+func LimitsOf(s Source) Limits {
+	if known, ok := s.(Limiter); ok {
+		return known.Limits()
+	}
+	return Limits{}
+}
+
 // limitsOf returns the limits of a source with its defaults filled in.
 func limitsOf(s Source, perHost int) Limits {
-	var l Limits
-	if known, ok := s.(Limiter); ok {
-		l = known.Limits()
-	}
+	l := LimitsOf(s)
 	if l.Host == "" {
 		l.Host = s.Name()
 	}

@@ -100,7 +100,11 @@ func (o *opener) open(p place) (fetch.Source, error) {
 	case b.network && o.session.Bool("offline"):
 		return nil, errOffline
 	}
-	return b.open(o, p)
+	src, err := b.open(o, p)
+	if err != nil {
+		return nil, err
+	}
+	return fetch.Only(src, p.archives...), nil
 }
 
 func (o *opener) directory(p place) (fetch.Source, error) {
@@ -111,7 +115,7 @@ func (o *opener) directory(p place) (fetch.Source, error) {
 			return nil, err
 		}
 	}
-	return dir.New(name, p.archive)
+	return dir.New(name)
 }
 
 // cidField is the field that makes a template that of an IPFS gateway.
@@ -121,7 +125,7 @@ func (o *opener) web(p place) (fetch.Source, error) {
 	if cidField.MatchString(p.url) {
 		return o.ipfs(p)
 	}
-	src, err := web.New(o.mirrors, web.Place{URL: p.url, Archive: p.archive, Keeper: p.keeper})
+	src, err := web.New(o.mirrors, web.Place{URL: p.url, Keeper: p.keeper})
 	if err == nil && p.keeper {
 		src = o.session.newKeeper(p, src, &fetcher{session: o.session, client: o.mirrors})
 	}

@@ -68,7 +68,7 @@ func (s *session) importLayout(c *cache.Cache, from, tag string) (cache.Imported
 	if err != nil {
 		return done, err
 	}
-	source, err := dir.New(from, lockfile.Archive{})
+	source, err := dir.New(from)
 	if err != nil {
 		return done, err
 	}

@@ -27,7 +27,7 @@ type keeper struct {
 
 func (s *session) newKeeper(p place, src fetch.Source, f *fetcher) fetch.Source {
 	k := &keeper{Source: src, session: s}
-	service, ok := snapshot.NewService(distro.Mirror{Archive: p.archive.Name, URL: p.url, Keeper: true})
+	service, ok := snapshot.NewService(distro.Mirror{URL: p.url, Keeper: true})
 	if ok && service.API() != "" {
 		k.service, k.client = service, snapshot.NewClient(f, maxAsked)
 	}
@@ -56,9 +56,4 @@ func (k *keeper) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 }
 
 // Limits are those of the place.
-func (k *keeper) Limits() fetch.Limits {
-	if l, ok := k.Source.(fetch.Limiter); ok {
-		return l.Limits()
-	}
-	return fetch.Limits{}
-}
+func (k *keeper) Limits() fetch.Limits { return fetch.LimitsOf(k.Source) }

@@ -100,7 +100,7 @@ func (f *fetcher) Blob(ctx context.Context, want lockfile.Digest, size int64, ur
 // at makes a source of the URL of a single file.
 func (f *fetcher) at(rawURL string) (fetch.Source, error) {
 	if name, ok := filePath(rawURL); ok {
-		d, err := dir.New(filepath.Dir(name), lockfile.Archive{})
+		d, err := dir.New(filepath.Dir(name))
 		return oneFile{d, filepath.Base(name)}, err
 	}
 	u, err := url.Parse(rawURL)
@@ -130,12 +130,7 @@ func (o oneFile) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 }
 
 // Limits are those of the other source.
-func (o oneFile) Limits() fetch.Limits {
-	if l, ok := o.Source.(fetch.Limiter); ok {
-		return l.Limits()
-	}
-	return fetch.Limits{}
-}
+func (o oneFile) Limits() fetch.Limits { return fetch.LimitsOf(o.Source) }
 
 // filePath returns the path of a file: URL.
 func filePath(rawURL string) (string, bool) {

@@ -19,11 +19,11 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // A place is somewhere to fetch from, before it is opened.
 type place struct {
-	url     string
-	archive lockfile.Archive
-	keeper  bool
-	asked   bool   // a person named it: it is told when it cannot be used
-	why     string // where it is named
+	url      string
+	archives []lockfile.Archive // that it has; none for any
+	keeper   bool
+	asked    bool   // a person named it: it is told when it cannot be used
+	why      string // where it is named
 }
 
 // places lists where to look for the files of locks, in this order: what the
@@ -35,7 +35,7 @@ func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distr
 	var keepers []place
 	add := func(why string, mirrors []distro.Mirror) {
 		for _, m := range mirrors {
-			p := place{url: m.URL, archive: lockfile.Archive{Name: m.Archive}, keeper: m.Keeper, why: why}
+			p := place{url: m.URL, archives: archivesNamed(m.Archive), keeper: m.Keeper, why: why}
 			if m.Keeper {
 				p.why = "keeps old versions for everyone"
 				keepers = append(keepers, p)
@@ -63,7 +63,7 @@ func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distr
 		for _, e := range l.Entries {
 			if e.Archive.URL != "" && !slices.Contains(seen, e.Archive) {
 				seen = append(seen, e.Archive)
-				out = append(out, place{url: e.Archive.URL, archive: e.Archive, why: "the lock"})
+				out = append(out, place{url: e.Archive.URL, archives: []lockfile.Archive{e.Archive}, why: "the lock"})
 			}
 		}
 	}
@@ -89,7 +89,7 @@ func (s *session) named() []place {
 		for _, named := range c.Sources {
 			add(fmt.Sprintf("%s:%d", c.file, named.line), named.URL)
 			p := &out[len(out)-1]
-			p.archive.Name = named.Archive
+			p.archives = archivesNamed(named.Archive)
 			p.keeper = p.keeper || named.Keeper
 		}
 	}
@@ -122,8 +122,16 @@ func inRoot(root string, mirrors []distro.Mirror) []distro.Mirror {
 	return out
 }
 
-// merge leaves each URL once, where it is named first. A URL that is named for
-// several archives is asked for all.
+// archivesNamed is the list of one archive, or of none where name is empty.
+func archivesNamed(name string) []lockfile.Archive {
+	if name == "" {
+		return nil
+	}
+	return []lockfile.Archive{{Name: name}}
+}
+
+// merge leaves each URL once, where it is named first, for all the archives
+// that it is named for.
 func merge(places []place) []place {
 	var out []place
 	for _, p := range places {
@@ -132,8 +140,10 @@ func merge(places []place) []place {
 		switch {
 		case i < 0:
 			out = append(out, p)
-		case out[i].archive != p.archive:
-			out[i].archive = lockfile.Archive{}
+		case len(p.archives) == 0:
+			out[i].archives = nil
+		case len(out[i].archives) > 0:
+			out[i].archives = append(slices.Clip(out[i].archives), p.archives...)
 		}
 	}
 	return out

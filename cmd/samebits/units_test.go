@@ -85,8 +85,12 @@ func TestFilePath(t *testing.T) {
 
 func TestMergePlaces(t *testing.T) {
 	a, b := lockfile.Archive{Name: "A"}, lockfile.Archive{Name: "B"}
-	got := merge([]place{{url: "http://x/"}, {url: "http://y", archive: a}, {url: "http://x", archive: a}, {url: "http://y/", archive: b}, {url: "http://z", archive: b}})
-	want := []place{{url: "http://x"}, {url: "http://y"}, {url: "http://z", archive: b}}
+	of := func(archives ...lockfile.Archive) []lockfile.Archive { return archives }
+	got := merge([]place{
+		{url: "http://x/"}, {url: "http://y", archives: of(a)}, {url: "http://x", archives: of(a)},
+		{url: "http://y/", archives: of(b)}, {url: "http://z", archives: of(b)}, {url: "http://z"},
+	})
+	want := []place{{url: "http://x"}, {url: "http://y", archives: of(a, b)}, {url: "http://z"}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}

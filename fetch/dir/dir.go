@@ -19,15 +19,11 @@ import (
 	"github.com/samebits/samebits/lockfile"
 )
 
-type source struct {
-	path    string
-	archive lockfile.Archive
-}
+type source struct{ path string }
 
-// New returns the directory as a source for the files of an archive, or of any
-// where archive is zero. One without a URL stands for every archive of its
-// name. New fails where path is not a directory.
-func New(path string, archive lockfile.Archive) (fetch.Source, error) {
+// New returns the directory as a source. It fails where path is not a
+// directory.
+func New(path string) (fetch.Source, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -39,18 +35,14 @@ func New(path string, archive lockfile.Archive) (fetch.Source, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a directory", abs)
 	}
-	return &source{abs, archive}, nil
+	return &source{abs}, nil
 }
 
 // Name is the directory's absolute path.
 func (s *source) Name() string { return s.path }
 
-// Serves reports whether the entry is of the source's archive.
-func (s *source) Serves(e lockfile.Entry) bool {
-	a := s.archive
-	return a == (lockfile.Archive{}) || e.Archive.Name == "" ||
-		a.Name == e.Archive.Name && (a.URL == "" || a.URL == e.Archive.URL)
-}
+// Serves is true: any file may lie there.
+func (s *source) Serves(lockfile.Entry) bool { return true }
 
 // Open opens the first of these that is a regular file: the entry's path, the
 // blob with its digest, a file with its base name.

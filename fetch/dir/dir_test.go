@@ -33,9 +33,9 @@ func write(t *testing.T, path string, data []byte) {
 	}
 }
 
-func newDir(t *testing.T, path string, a lockfile.Archive) fetch.Source {
+func newDir(t *testing.T, path string) fetch.Source {
 	t.Helper()
-	s, err := dir.New(path, a)
+	s, err := dir.New(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestConformance(t *testing.T) {
 				for path, data := range files {
 					write(t, filepath.Join(root, layout(path, data)), data)
 				}
-				return newDir(t, root, lockfile.Archive{})
+				return newDir(t, root)
 			})
 		})
 	}
@@ -74,7 +74,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := newDir(t, root, lockfile.Archive{})
+	s := newDir(t, root)
 	for _, path := range []string{"../secret", "relative", "absolute", "up/secret", "pipe", "folder"} {
 		body, err := s.Open(context.Background(), fetch.Request{Entry: lockfile.Entry{Path: path}})
 		if err == nil {
@@ -94,35 +94,13 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestServes(t *testing.T) {
-	root := t.TempDir()
-	debian := lockfile.Archive{Name: "Debian"}
-	vendor := lockfile.Archive{Name: "-", URL: "http://vendor.example/apt"}
-	for _, c := range []struct {
-		source, entry lockfile.Archive
-		want          bool
-	}{
-		{lockfile.Archive{}, debian, true},
-		{debian, debian, true},
-		{debian, lockfile.Archive{}, true},
-		{debian, lockfile.Archive{Name: "Ubuntu"}, false},
-		{vendor, vendor, true},
-		{vendor, lockfile.Archive{Name: "-", URL: "http://other.example/apt"}, false},
-		{lockfile.Archive{Name: "-"}, vendor, true},
-	} {
-		if got := newDir(t, root, c.source).Serves(lockfile.Entry{Archive: c.entry}); got != c.want {
-			t.Errorf("a source for %v serves %v: %v, want %v", c.source, c.entry, got, c.want)
-		}
-	}
-}
-
 func TestNewWantsDirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, nil)
-	if _, err := dir.New(file, lockfile.Archive{}); err == nil {
+	if _, err := dir.New(file); err == nil {
 		t.Error("a file is taken for a directory")
 	}
-	if _, err := dir.New(file+"-none", lockfile.Archive{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := dir.New(file + "-none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want fs.ErrNotExist", err)
 	}
 }
@@ -133,7 +111,7 @@ func TestDirectoryGone(t *testing.T) {
 	if err := os.Mkdir(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := newDir(t, root, lockfile.Archive{})
+	s := newDir(t, root)
 	if err := os.Remove(root); err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func TestLayoutConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		source, err := dir.New(folder, lockfile.Archive{})
+		source, err := dir.New(folder)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,17 +15,13 @@ import (
 // keeperPause is the least time between two requests to a keeper.
 const keeperPause = 200 * time.Millisecond
 
-// A Place is where files of an archive, or of any, can be had.
+// A Place is where files can be had.
 type Place struct {
 	// URL is a base URL below which files lie at their locked paths, or a
 	// template that has fields: {{.Path}}, {{.Basename}}, {{.SHA256}},
 	// {{.CID}}, {{.Timestamp}}; {{.Name}} is another word for {{.Path}}. It
 	// may hold a login.
 	URL string
-	// Archive is the archive that lies there; zero for any. One without a
-	// URL stands for every archive of its name. Files of which the lock names
-	// no archive are looked for at every place.
-	Archive lockfile.Archive
 	// Keeper marks a place that keeps everything for everyone, and is asked
 	// for one file at a time.
 	Keeper bool
@@ -50,12 +46,8 @@ func New(client *Client, place Place) (fetch.Source, error) {
 // Name is the URL or template, without a login and without query values.
 func (s *source) Name() string { return s.template.name }
 
-// Serves reports whether the entry is of the place's archive.
-func (s *source) Serves(e lockfile.Entry) bool {
-	a := s.place.Archive
-	return a == (lockfile.Archive{}) || e.Archive.Name == "" ||
-		a.Name == e.Archive.Name && (a.URL == "" || a.URL == e.Archive.URL)
-}
+// Serves is true: any file may lie there.
+func (s *source) Serves(lockfile.Entry) bool { return true }
 
 // Limits are shared by all places on one host.
 func (s *source) Limits() fetch.Limits {
