@@ -107,13 +107,7 @@ func (s *session) push(c *cache.Cache, to fetch.Sink, locks []*lockfile.Lock) er
 	bar, events := s.pushProgress(sets)
 	report, err := fetch.Push(s.ctx, to, sets, fetch.Pushing{Parallel: s.Int("parallel"), Events: events})
 	bar.end()
-	damaged := 0
-	for _, f := range report.Failed {
-		s.line(s.paint("31", "not sent:") + " " + printable(f.Entry.Path+": "+f.Err.Error()))
-		if errors.As(f.Err, new(*cache.DamagedError)) {
-			damaged++
-		}
-	}
+	damaged := s.tellUnsent(report.Failed)
 	if damaged > 0 {
 		return missingf("%s in the cache damaged, so nothing was published; run \"samebits lock fetch\" and push again", count(damaged, "file"))
 	}
@@ -122,6 +116,29 @@ func (s *session) push(c *cache.Cache, to fetch.Sink, locks []*lockfile.Lock) er
 	}
 	s.say("%s sent to %s, %s in %s; %d had been there", count(report.Sent, "file"), to.Name(), size(report.Bytes), took(time.Since(begun)), report.Present)
 	return nil
+}
+
+// tellUnsent lists the files that a sink did not take, with --verbose all of
+// them, and counts those whose bytes in the cache are to blame.
+func (s *session) tellUnsent(failed []fetch.PushFailure) (damaged int) {
+	const few = 5
+	for i, f := range failed {
+		if errors.As(f.Err, new(*cache.DamagedError)) {
+			damaged++
+		}
+		if i >= few && !s.verbose {
+			continue
+		}
+		text := f.Err.Error()
+		if !strings.HasPrefix(text, f.Entry.Path) {
+			text = f.Entry.Path + ": " + text
+		}
+		s.line(s.paint("31", "not sent:") + " " + printable(text))
+	}
+	if n := len(failed) - few; n > 0 && !s.verbose {
+		s.line(s.paint("31", "not sent:") + fmt.Sprintf(" %d more; --verbose tells why", n))
+	}
+	return damaged
 }
 
 // sets pairs locks with their files in the cache.

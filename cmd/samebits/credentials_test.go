@@ -94,3 +94,13 @@ func TestBucket(t *testing.T) {
 		}
 	}
 }
+
+func FuzzSharedLogin(f *testing.F) {
+	f.Add("[default]\naws_access_key_id = A\naws_secret_access_key=B==\n", "")
+	f.Add("[a\n[b]]\n=\naws_access_key_id\n#x=y\n", "b]")
+	f.Fuzz(func(t *testing.T, text, profile string) {
+		if l := sharedLogin(text, profile); l != nil && (l.AccessKey == "" || l.SecretKey == "") {
+			t.Errorf("half a login: %+v", l)
+		}
+	})
+}
