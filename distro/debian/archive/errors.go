@@ -12,6 +12,7 @@ var (
 	ErrUnknownKey   = errors.New("it is signed only by keys that are not trusted for it")
 	ErrBadSignature = errors.New("its signature is bad: the text is not what was signed")
 	ErrKeyExpired   = errors.New("the key that signed it had expired")
+	ErrFuture       = errors.New("its signature is of a time that has not come; is the clock of this machine right?")
 	ErrKeyRevoked   = errors.New("the key that signed it is revoked")
 	ErrWeakDigest   = errors.New("its signature rests on a digest that can be forged (MD5 or SHA-1)")
 	ErrMalformed    = errors.New("it is not a signed file as OpenPGP describes it")

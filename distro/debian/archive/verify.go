@@ -18,6 +18,9 @@ import (
 // has three.
 const maxSignatures = 64
 
+// maxSkew is how far this machine's clock may be behind that of a signer.
+const maxSkew = 10 * time.Minute
+
 // Verify checks an InRelease file and returns the text that is signed: nothing
 // else in the file may be used. It wants a good signature by one of the keys
 // and no bad one by any of them; signatures by keys that are not among them do
@@ -148,7 +151,12 @@ func (c key) usable(s *packet.Signature, at time.Time) error {
 		(identity != nil && len(identity.Revocations) > 0) {
 		return ErrKeyRevoked
 	}
-	if at.IsZero() {
+	switch early := s.CreationTime.Sub(at); {
+	case at.IsZero():
+		at = s.CreationTime
+	case early > maxSkew:
+		return ErrFuture
+	case early > 0:
 		at = s.CreationTime
 	}
 	if c.entity.PrimaryKey.KeyExpired(self, at) || s.SigExpired(at) ||
@@ -181,7 +189,7 @@ func (t *tally) verdict() error {
 	if t.good > 0 && len(t.bad[ErrBadSignature]) == 0 {
 		return nil
 	}
-	for _, err := range []error{ErrBadSignature, ErrKeyRevoked, ErrKeyExpired, ErrWeakDigest, ErrUnknownKey, ErrMalformed} {
+	for _, err := range []error{ErrBadSignature, ErrKeyRevoked, ErrKeyExpired, ErrFuture, ErrWeakDigest, ErrUnknownKey, ErrMalformed} {
 		if keys := t.bad[err]; len(keys) > 0 {
 			return &SignatureError{Err: err, Keys: keys}
 		}

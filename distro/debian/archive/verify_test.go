@@ -49,6 +49,8 @@ func TestVerify(t *testing.T) {
 		{"no keys", byEd, nil, now, ErrUnknownKey},
 		{"expired since, asked for then", byOld, g.keys("old"), time.Time{}, nil},
 		{"expired since, asked for now", byOld, g.keys("old"), now, ErrKeyExpired},
+		{"from the future, by a clock that is a little late", byEd, g.keys("ed"), now.Add(-time.Minute), nil},
+		{"from the future", byEd, g.keys("ed"), now.Add(-time.Hour), ErrFuture},
 		{"revoked since", goneSigned, g.keys("gone"), time.Time{}, ErrKeyRevoked},
 		{"SHA-1", weak, g.keys("rsa"), now, ErrWeakDigest},
 		{"changed text", swapped, g.keys("ed"), now, ErrBadSignature},
