@@ -21,14 +21,14 @@ import (
 type backend struct {
 	scheme  string // empty for a directory
 	network bool
-	places  bool // it may hold one archive only, and be a keeper
+	keeps   bool // it may be a keeper
 	open    func(*opener, place) (fetch.Source, error)
 }
 
 // backends are all kinds of sources.
 var backends = []backend{
-	{"", false, true, (*opener).directory},
-	{"file", false, true, (*opener).directory},
+	{"", false, false, (*opener).directory},
+	{"file", false, false, (*opener).directory},
 	{"http", true, true, (*opener).web},
 	{"https", true, true, (*opener).web},
 	{"oci", true, false, (*opener).oci},
@@ -79,13 +79,15 @@ type opener struct {
 	mirrors    *web.Client
 	others     func() *web.Client          // one for all
 	registries func() (*oci.Client, error) // one for all
+	keepers    []*keeper                   // that were opened
 }
 
 func (s *session) newOpener(access distro.Access) *opener {
 	others := sync.OnceValue(func() *web.Client { return s.client(distro.Access{}) })
-	return &opener{s, s.client(access), others, sync.OnceValues(func() (*oci.Client, error) {
+	registries := sync.OnceValues(func() (*oci.Client, error) {
 		return oci.NewClient(oci.Config{Web: others(), DockerConfig: s.dockerConfig()})
-	})}
+	})
+	return &opener{session: s, mirrors: s.client(access), others: others, registries: registries}
 }
 
 // errOffline is why a place is not used.
@@ -126,10 +128,14 @@ func (o *opener) web(p place) (fetch.Source, error) {
 		return o.ipfs(p)
 	}
 	src, err := web.New(o.mirrors, web.Place{URL: p.url, Keeper: p.keeper})
-	if err == nil && p.keeper {
-		src = o.session.newKeeper(p, src, &fetcher{session: o.session, client: o.mirrors})
+	if err != nil || !p.keeper {
+		return src, err
 	}
-	return src, err
+	src = o.session.newKeeper(p, src, &fetcher{session: o.session, client: o.mirrors})
+	if k, ok := src.(*keeper); ok {
+		o.keepers = append(o.keepers, k)
+	}
+	return src, nil
 }
 
 func (o *opener) oci(p place) (fetch.Source, error) {

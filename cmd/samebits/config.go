@@ -74,8 +74,8 @@ func (c *configSource) check() error {
 		return unknownScheme(c.URL)
 	case b.scheme == "" && !filepath.IsAbs(c.URL):
 		return fmt.Errorf("the directory %q is neither an absolute path nor a URL", c.URL)
-	case (c.Archive != "" || c.Keeper) && !b.places:
-		return errors.New("archive and keeper are for directories and HTTP; this source has files of any archive")
+	case c.Keeper && !b.keeps:
+		return errors.New("keeper is for HTTP; other sources have limits of their own")
 	}
 	return nil
 }

@@ -157,10 +157,9 @@ type openedPlace struct {
 }
 
 // openAll makes sources of places, of each source one.
-func (s *session) openAll(places []place, access distro.Access) []openedPlace {
+func (o *opener) openAll(places []place) []openedPlace {
 	var out []openedPlace
 	names := map[string]bool{}
-	o := s.newOpener(access)
 	for _, p := range places {
 		src, err := o.open(p)
 		if err == nil {
@@ -178,7 +177,7 @@ func (s *session) openAll(places []place, access distro.Access) []openedPlace {
 // others may do.
 func (s *session) open(places []place, access distro.Access) []fetch.Source {
 	var out []fetch.Source
-	for _, p := range s.openAll(places, access) {
+	for _, p := range s.newOpener(access).openAll(places) {
 		switch {
 		case p.err == nil:
 			out = append(out, p.source)

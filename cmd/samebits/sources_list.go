@@ -74,9 +74,14 @@ type unusedSource struct {
 	Error  string `json:"error"`
 }
 
+// A sourceList is what listSources finds.
+type sourceList struct {
+	Archives []*archiveSources `json:"archives"`
+	Unused   []unusedSource    `json:"unused"`
+}
+
 func (s *session) listSources() error {
-	name := s.Args().First()
-	lock, err := s.readLock(name)
+	lock, err := s.readLock(s.Args().First())
 	if err != nil {
 		return err
 	}
@@ -88,22 +93,38 @@ func (s *session) listSources() error {
 	} else {
 		sys = s.hostFor(lock)
 	}
+	list := s.sourcesFor(lock, sys)
+	if s.Bool("check") {
+		s.askAll(list.Archives)
+	}
+	if s.Bool("json") {
+		err = s.writeJSON(list)
+	} else {
+		err = s.writeOutput("-", []byte(printable(list.String())))
+	}
+	if err == nil && s.Bool("check") {
+		err = unanswered(list.Archives)
+	}
+	return err
+}
+
+// sourcesFor opens all sources that there are for a lock; sys may be nil.
+func (s *session) sourcesFor(lock *lockfile.Lock, sys distro.System) sourceList {
 	var access distro.Access
 	if sys != nil {
 		access = sys.Access()
 	}
-	var list struct {
-		Archives []*archiveSources `json:"archives"`
-		Unused   []unusedSource    `json:"unused"`
+	list := sourceList{archivesOf(lock), []unusedSource{}}
+	o := s.newOpener(access)
+	opened := o.openAll(s.places([]*lockfile.Lock{lock}, distro.ByLock(lock, families), sys))
+	for _, k := range o.keepers {
+		k.told.Do(func() {}) // the list tells it
 	}
-	list.Archives, list.Unused = archivesOf(lock), []unusedSource{}
-	places := s.places([]*lockfile.Lock{lock}, distro.ByLock(lock, families), sys)
-	for _, p := range s.openAll(places, access) {
-		if p.err != nil && !p.asked && errors.Is(p.err, errOffline) {
-			continue
-		}
+	for _, p := range opened {
 		if p.err != nil {
-			list.Unused = append(list.Unused, unusedSource{withoutLogin(p.url), p.why, p.err.Error()})
+			if p.asked || !errors.Is(p.err, errOffline) {
+				list.Unused = append(list.Unused, unusedSource{withoutLogin(p.url), p.why, p.err.Error()})
+			}
 			continue
 		}
 		for _, a := range list.Archives {
@@ -112,18 +133,7 @@ func (s *session) listSources() error {
 			}
 		}
 	}
-	if s.Bool("check") {
-		s.askAll(list.Archives)
-	}
-	if s.Bool("json") {
-		err = s.writeJSON(list)
-	} else {
-		err = s.writeOutput("-", []byte(printable(sourcesTable(list.Archives, list.Unused))))
-	}
-	if err == nil && s.Bool("check") {
-		err = unanswered(list.Archives)
-	}
-	return err
+	return list
 }
 
 // archivesOf lists the archives of a lock with a file of each, in the order of
@@ -157,8 +167,8 @@ func (s *session) askAll(archives []*archiveSources) {
 	for _, a := range archives {
 		for _, l := range a.Sources {
 			host := l.Source
-			if limited, ok := l.source.(fetch.Limiter); ok && limited.Limits().Host != "" {
-				host = limited.Limits().Host
+			if limits := fetch.LimitsOf(l.source); limits.Host != "" {
+				host = limits.Host
 			}
 			byHost[host] = append(byHost[host], question{l, a})
 		}
@@ -170,9 +180,6 @@ func (s *session) askAll(archives []*archiveSources) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			for _, q := range questions {
-				if k, ok := q.of.source.(*keeper); ok {
-					k.told.Do(func() {}) // the list says it
-				}
 				q.of.Answer = ask(s.ctx, q.of.source, q.a.request)
 				s.detail("%s: %s", q.of.Source, q.of.Answer)
 			}
@@ -214,11 +221,11 @@ func (a *answer) String() string {
 	return "failed: " + a.Error
 }
 
-// sourcesTable shows what listSources found.
-func sourcesTable(archives []*archiveSources, unused []unusedSource) string {
+// String is the list as a table.
+func (l sourceList) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	for i, a := range archives {
+	for i, a := range l.Archives {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
@@ -227,10 +234,10 @@ func sourcesTable(archives []*archiveSources, unused []unusedSource) string {
 			name = "no archive is named"
 		}
 		fmt.Fprintf(w, "%s: %s, such as %s\n", name, count(a.Files, "file"), a.Sample)
-		for n, l := range a.Sources {
-			fmt.Fprintf(w, "  %d\t%s\t%s", n+1, l.Source, l.Why)
-			if l.Answer != nil {
-				fmt.Fprintf(w, "\t%s", l.Answer)
+		for n, src := range a.Sources {
+			fmt.Fprintf(w, "  %d\t%s\t%s", n+1, src.Source, src.Why)
+			if src.Answer != nil {
+				fmt.Fprintf(w, "\t%s", src.Answer)
 			}
 			fmt.Fprintln(w)
 		}
@@ -238,9 +245,9 @@ func sourcesTable(archives []*archiveSources, unused []unusedSource) string {
 			fmt.Fprintln(w, "  no source is known; name one with --source")
 		}
 	}
-	if len(unused) > 0 {
+	if len(l.Unused) > 0 {
 		fmt.Fprint(w, "\nnot used:\n")
-		for _, u := range unused {
+		for _, u := range l.Unused {
 			fmt.Fprintf(w, "  -\t%s\t%s\t%s\n", u.Source, u.Why, u.Error)
 		}
 	}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"flag"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/samebits/samebits/lockfile"
+	"github.com/urfave/cli/v2"
 )
 
 const sourcesPage = "../../docs/sources.md"
@@ -96,6 +99,27 @@ func TestWithoutLogin(t *testing.T) {
 		if got := withoutLogin(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
+	}
+}
+
+func TestNamed(t *testing.T) {
+	s := &session{
+		program: withEnv(map[string]string{"SAMEBITS_SOURCES": " /a\n/b "}),
+		Context: cli.NewContext(nil, flag.NewFlagSet("", 0), nil),
+		configs: []*config{
+			{file: "own", Sources: []configSource{{URL: "http://slow.example/", Archive: "A", Keeper: true, line: 3}}},
+			{file: "all", Sources: []configSource{{URL: "/c", line: 1}, {URL: "http://old.example/{{.Timestamp}}/{{.Path}}", line: 2}}},
+		},
+	}
+	want := []place{
+		{url: "/a", asked: true, why: "SAMEBITS_SOURCES"},
+		{url: "/b", asked: true, why: "SAMEBITS_SOURCES"},
+		{url: "http://slow.example/", archives: []lockfile.Archive{{Name: "A"}}, keeper: true, asked: true, why: "own:3"},
+		{url: "/c", asked: true, why: "all:1"},
+		{url: "http://old.example/{{.Timestamp}}/{{.Path}}", keeper: true, asked: true, why: "all:2"},
+	}
+	if got := s.named(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
