@@ -180,7 +180,7 @@ func (s *session) askAll(archives []*archiveSources) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			for _, q := range questions {
-				q.of.Answer = ask(s.ctx, q.of.source, q.a.request)
+				q.of.Answer = ask(s.ctx, q.of.source, q.a.request, checkPatience)
 				s.detail("%s: %s", q.of.Source, q.of.Answer)
 			}
 		})
@@ -188,9 +188,9 @@ func (s *session) askAll(archives []*archiveSources) {
 	wg.Wait()
 }
 
-// ask asks a source for a file and waits for its first byte.
-func ask(ctx context.Context, src fetch.Source, req fetch.Request) *answer {
-	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+// ask asks a source for a file and waits so long for its first byte.
+func ask(ctx context.Context, src fetch.Source, req fetch.Request, patience time.Duration) *answer {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	begun := time.Now()
 	body, err := src.Open(ctx, req)
@@ -203,7 +203,7 @@ func ask(ctx context.Context, src fetch.Source, req fetch.Request) *answer {
 	a := &answer{Has: err == nil, Missing: isNotExist(err), Seconds: time.Since(begun).Seconds()}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		a.Error = fmt.Sprintf("no answer within %s", checkPatience)
+		a.Error = fmt.Sprintf("no answer within %s", patience)
 	case err != nil:
 		a.Error = err.Error()
 	}
