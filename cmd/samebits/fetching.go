@@ -122,7 +122,7 @@ func (s *session) recheck(c *cache.Cache, reqs []fetch.Request) error {
 }
 
 // tellTroubles names each source that did not give what it was asked for, once.
-// That a source does not have a file that another had is no trouble.
+// That a source lacks a file that another had, or is slower, is no trouble.
 func (s *session) tellTroubles(r *fetch.Report) {
 	for _, t := range r.Troubles {
 		var kinds []string
@@ -133,10 +133,14 @@ func (s *session) tellTroubles(r *fetch.Report) {
 		}
 		add(t.Lied, "lie")
 		add(t.Failed, "failure")
-		add(t.Slow, "slow file")
 		add(t.Busy, "request to wait")
 		if len(kinds) == 0 {
-			s.detail("source %s did not have %s", t.Source, count(t.Missing, "file"))
+			if t.Missing > 0 {
+				s.detail("source %s did not have %s", t.Source, count(t.Missing, "file"))
+			}
+			if t.Slow > 0 {
+				s.detail("source %s was left for a faster one for %s", t.Source, count(t.Slow, "file"))
+			}
 			continue
 		}
 		s.warn("source %s: %s; last: %v", t.Source, strings.Join(kinds, ", "), t.Last)

@@ -150,7 +150,7 @@ func testValidator(t *testing.T, s fetch.Source, req fetch.Request, want []byte)
 	}
 	body.Close()
 	if body.Validator == "" {
-		t.Skip("the source gives no validator")
+		return // a source need not have one
 	}
 	req.Offset, req.Validator = 1000, body.Validator
 	if err := read(s, req, want); err != nil {
