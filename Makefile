@@ -55,7 +55,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	  done; \
 	done
 
-bench: build ## the table of docs/benchmarks.md
+bench: build servers ## the table of docs/benchmarks.md
 	go run ./bench -samebits ./samebits
 
 man: build ## the manual page

@@ -32,6 +32,9 @@ var benchmarks = []benchmark{
 	{"fetch", "Fetch 49 packages from a local nginx into an empty cache", benchFetch},
 	{"latency", "The same, with 100 ms added to each request", benchLatency},
 	{"memory", "Fetch 700 MB into an empty cache", benchMemory},
+	{"backends", "Fetch 49 packages from each kind of source into an empty cache", benchBackends},
+	{"push", "Put 49 packages into each kind of sink", benchPush},
+	{"many", "Look through a cache of 10,000 files of 4 KiB", benchMany},
 	{"install", "Install more than 100 packages into a minimal root", benchInstall},
 }
 

@@ -167,6 +167,16 @@ func (s *shelf) seal() error {
 	return os.WriteFile(s.lock, text.Bytes(), 0o644)
 }
 
+// read reads the lock.
+func (s *shelf) read() (*lockfile.Lock, error) {
+	f, err := os.Open(s.lock)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return lockfile.Parse(s.lock, f)
+}
+
 func hashFile(path string) (d lockfile.Digest, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {

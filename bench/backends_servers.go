@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/samebits/samebits/fetch/s3"
+	"github.com/samebits/samebits/fetch/web"
+	"github.com/samebits/samebits/lockfile"
+)
+
+// A depot is a place that files can be pushed to and fetched from, with a
+// server of its own.
+type depot struct {
+	name string
+	ways []way
+	push func(lock string) []string // the arguments of samebits
+	env  []string                   // the logins
+	// wipe empties it.
+	wipe func() error
+	// peer is what else puts the files of a shelf there; it may be nil.
+	peer func(s *shelf) contestant
+}
+
+// A way leads from a depot to its files.
+type way struct {
+	name   string
+	source string
+	// address is where curl gets a file of an address in IPFS, and options are
+	// what its configuration has besides. Where address is nil, it cannot.
+	address func(e lockfile.Entry, cid string) (string, error)
+	options string
+}
+
+// command makes a run of samebits with a cache and the logins of the depot.
+func (d *depot) command(b *bench, cache string, args ...string) *exec.Cmd {
+	cmd := exec.Command(b.samebits, args...)
+	cmd.Env = append(append(os.Environ(), "SAMEBITS_CACHE="+cache), d.env...)
+	return cmd
+}
+
+// depots starts all servers that are there, and tells of those that are not.
+func (b *bench) depots() ([]*depot, error) {
+	depots := []*depot{b.layout()}
+	for _, start := range []func(*bench) (*depot, error){(*bench).registry, (*bench).store, (*bench).node} {
+		d, err := start(b)
+		var missing *missingProgram
+		switch {
+		case errors.As(err, &missing):
+			fmt.Fprintf(b.out, "Left out: %v.\n\n", err)
+		case err != nil:
+			return nil, err
+		default:
+			depots = append(depots, d)
+		}
+	}
+	return depots, nil
+}
+
+// missingProgram says that a program to measure with is not there.
+type missingProgram struct{ name string }
+
+func (e *missingProgram) Error() string {
+	return e.name + " is neither built (make servers) nor installed"
+}
+
+// program finds a program that "make servers" built or that is installed.
+func program(name string) (string, error) {
+	built, err := filepath.Abs(filepath.Join("dist", "servers", name))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(built); err == nil {
+		return built, nil
+	}
+	installed, err := exec.LookPath(name)
+	if err != nil {
+		return "", &missingProgram{name}
+	}
+	return installed, nil
+}
+
+// start runs a server until the benchmark ends, and waits until it listens.
+// What it says is told only where it does not.
+func (b *bench) start(cmd *exec.Cmd, address string) error {
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	end := func() {
+		cmd.Process.Kill()
+		<-ended
+	}
+	b.atEnd(end)
+	if err := listens(address, ended); err != nil {
+		end()
+		return fmt.Errorf("%s: %w\n%s", cmd.Path, err, tail(said.Bytes(), 2000))
+	}
+	return nil
+}
+
+// listens waits until someone listens, or a server has ended.
+func listens(address string, ended <-chan struct{}) error {
+	err := fmt.Errorf("no server answers on %s", address)
+	for range 600 {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ended:
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return err
+}
+
+// freeAddress is one of the loopback where nothing listened just now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// layout is an OCI image layout, for which no server is needed.
+func (b *bench) layout() *depot {
+	dir := filepath.Join(b.dir, "layout")
+	return &depot{
+		name: "an OCI layout on the disk",
+		ways: []way{{name: "an OCI layout on the disk", source: dir}},
+		push: func(lock string) []string {
+			return []string{"cache", "export", "--layout", "oci", "--tag", "v1", lock, dir}
+		},
+		wipe: func() error { return os.RemoveAll(dir) },
+	}
+}
+
+// registry starts a docker-registry.
+func (b *bench) registry() (*depot, error) {
+	path, err := program("docker-registry")
+	if err != nil {
+		return nil, err
+	}
+	oras, err := program("oras")
+	if err != nil {
+		return nil, err
+	}
+	host, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(b.dir, "registry")
+	storage := filepath.Join(dir, "storage")
+	if err := os.MkdirAll(storage, 0o755); err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "config.yml")
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", storage, host)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, "serve", config)
+	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+	return &depot{
+		name: "docker-registry",
+		ways: []way{{"docker-registry", "oci://" + host + "/packages", func(e lockfile.Entry, _ string) (string, error) {
+			return "http://" + host + "/v2/packages/blobs/sha256:" + e.Digest.String(), nil
+		}, ""}},
+		push: func(lock string) []string { return []string{"cache", "push", "oci://" + host + "/packages:v1", lock} },
+		wipe: func() error { return emptyDir(storage) },
+		peer: func(s *shelf) contestant {
+			args := []string{"push", "--no-tty", "--plain-http", host + "/packages:peer"}
+			for _, f := range s.files {
+				args = append(args, "pool/"+f)
+			}
+			return contestant{name: "`oras push`", command: func() *exec.Cmd {
+				cmd := exec.Command(oras, args...)
+				cmd.Dir = s.dir
+				return cmd
+			}}
+		},
+	}, b.start(cmd, host)
+}
+
+// store starts a versitygw with one bucket.
+func (b *bench) store() (*depot, error) {
+	path, err := program("versitygw")
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(b.dir, "store")
+	bucket := filepath.Join(folder, "bucket")
+	if err := os.MkdirAll(bucket, 0o755); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, "--quiet", "--port", endpoint, "posix", folder)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=benchkey", "ROOT_SECRET_KEY=benchsecret")
+	address := "s3+http://bucket?endpoint=" + endpoint
+	signer, err := s3.Open(web.NewClient(web.Config{}), s3.Config{
+		Bucket: "bucket", Endpoint: endpoint, PlainHTTP: true, Login: &s3.Login{AccessKey: "benchkey", SecretKey: "benchsecret"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &depot{
+		name: "versitygw (S3)",
+		ways: []way{{"versitygw (S3)", address, func(e lockfile.Entry, _ string) (string, error) {
+			u, err := signer.Presign(context.Background(), e.Digest, time.Hour)
+			if err != nil {
+				return "", err
+			}
+			return u.String(), nil
+		}, ""}},
+		push: func(lock string) []string { return []string{"cache", "push", address + "&lock=v1", lock} },
+		env:  []string{"AWS_ACCESS_KEY_ID=benchkey", "AWS_SECRET_ACCESS_KEY=benchsecret"},
+		// The bucket itself stays, since it has the server's notes on it.
+		wipe: func() error {
+			return errors.Join(os.RemoveAll(filepath.Join(bucket, "blobs")), os.RemoveAll(filepath.Join(bucket, "locks")))
+		},
+	}, b.start(cmd, endpoint)
+}
+
+// node starts a kubo that speaks to nobody else.
+func (b *bench) node() (*depot, error) {
+	path, err := program("ipfs")
+	if err != nil {
+		return nil, err
+	}
+	repo := filepath.Join(b.dir, "ipfs")
+	ipfs := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(path, args...)
+		cmd.Env = append(os.Environ(), "IPFS_PATH="+repo)
+		return cmd
+	}
+	api, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	multi := func(address string) string { return "/ip4/" + strings.Replace(address, ":", "/tcp/", 1) }
+	addresses := fmt.Sprintf(`{"API":%q,"Gateway":%q,"Swarm":[]}`, multi(api), multi(gateway))
+	for _, args := range [][]string{{"init", "--empty-repo", "--profile=test"}, {"config", "--json", "Addresses", addresses}} {
+		if out, err := ipfs(args...).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("ipfs %s: %w\n%s", args[0], err, out)
+		}
+	}
+	return &depot{
+		name: "kubo (IPFS)",
+		ways: []way{
+			{"kubo's API", "ipfs://" + api, func(_ lockfile.Entry, cid string) (string, error) {
+				return "http://" + api + "/api/v0/cat?arg=" + cid, nil
+			}, "request = \"POST\"\n"},
+			{"kubo's gateway", "ipfs+gateway://" + gateway, func(_ lockfile.Entry, cid string) (string, error) {
+				return "http://" + gateway + "/ipfs/" + cid, nil
+			}, ""},
+		},
+		push: func(lock string) []string { return []string{"cache", "push", "--write", "ipfs://" + api, lock} },
+		wipe: func() error {
+			pinned, err := ipfs("pin", "ls", "--type=recursive", "--quiet").Output()
+			if err != nil {
+				return fmt.Errorf("ipfs pin ls: %w", err)
+			}
+			if cids := strings.Fields(string(pinned)); len(cids) > 0 {
+				if out, err := ipfs(append([]string{"pin", "rm"}, cids...)...).CombinedOutput(); err != nil {
+					return fmt.Errorf("ipfs pin rm: %w\n%s", err, out)
+				}
+			}
+			return ipfs("repo", "gc", "--quiet").Run()
+		},
+		peer: func(s *shelf) contestant {
+			return contestant{name: "`ipfs add`", command: func() *exec.Cmd {
+				return ipfs("add", "--quiet", "--recursive", "--cid-version=1", "--raw-leaves", filepath.Join(s.dir, "pool"))
+			}}
+		},
+	}, errors.Join(b.start(ipfs("daemon", "--offline"), api), listens(gateway, nil))
+}
