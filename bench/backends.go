@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/samebits/samebits/fetch/ipfs"
 	"github.com/samebits/samebits/lockfile"
@@ -34,9 +35,11 @@ func benchBackends(b *bench) error {
 	}
 	curls := []contestant{b.curl(s, base, 8)}
 	curls[0].name += " from nginx"
+	var served []pair
 	for _, d := range depots {
 		for _, w := range d.ways {
-			fetches = append(fetches, b.fetchFrom(d, w, s))
+			fetch := b.fetchFrom(d, w, s)
+			fetches = append(fetches, fetch)
 			if w.address == nil {
 				continue
 			}
@@ -45,9 +48,48 @@ func benchBackends(b *bench) error {
 				return err
 			}
 			curls = append(curls, c)
+			served = append(served, pair{w.name, d.server, fetch, c})
 		}
 	}
-	return b.measure(append(fetches, curls...)...)
+	if err := b.measure(append(fetches, curls...)...); err != nil {
+		return err
+	}
+	return b.measureServers(served)
+}
+
+// A pair gets the same files from one server.
+type pair struct {
+	name      string
+	server    *server
+	ours, its contestant
+}
+
+// measureServers prints how much CPU the servers themselves take to serve all
+// files once, as a mean, since they tell it coarsely.
+func (b *bench) measureServers(pairs []pair) error {
+	fmt.Fprint(b.out, "CPU that the server takes for one run:\n\n| | for samebits | for curl |\n|---|---:|---:|\n")
+	for _, p := range pairs {
+		var means []any
+		for _, c := range []contestant{p.ours, p.its} {
+			before, err := p.server.cpu()
+			if err != nil {
+				return err
+			}
+			for range b.rounds {
+				if _, err := c.once(); err != nil {
+					return fmt.Errorf("%s: %w", c.name, err)
+				}
+			}
+			after, err := p.server.cpu()
+			if err != nil {
+				return err
+			}
+			means = append(means, seconds((after-before)/time.Duration(b.rounds)))
+		}
+		fmt.Fprintf(b.out, "| %s | %s | %s |\n", p.name, means[0], means[1])
+	}
+	fmt.Fprintln(b.out)
+	return nil
 }
 
 // benchPush puts the same files into every kind of sink, first when they are

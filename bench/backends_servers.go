@@ -24,8 +24,9 @@ type depot struct {
 	ways []way
 	push func(lock string) []string // the arguments of samebits
 	env  []string                   // the logins
-	// wipe empties it.
-	wipe func() error
+	wipe func() error               // empties it
+	// server is nil where there is none.
+	server *server
 	// peer is what else puts the files of a shelf there; it may be nil.
 	peer func(s *shelf) contestant
 }
@@ -88,29 +89,54 @@ func program(name string) (string, error) {
 	return installed, nil
 }
 
-// start runs a server until the benchmark ends, and waits until it listens.
-// What it says is told only where it does not.
-func (b *bench) start(cmd *exec.Cmd, address string) error {
-	var said bytes.Buffer
-	cmd.Stderr = &said
+// A server is a program that runs until the benchmark ends.
+type server struct {
+	cmd   *exec.Cmd
+	said  bytes.Buffer // on standard error
+	ended chan struct{}
+}
+
+// start runs a server, and waits until it listens. What it says is told only
+// where it does not.
+func (b *bench) start(cmd *exec.Cmd, address string) (*server, error) {
+	s := &server{cmd: cmd, ended: make(chan struct{})}
+	cmd.Stderr = &s.said
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	ended := make(chan struct{})
 	go func() {
 		cmd.Wait()
-		close(ended)
+		close(s.ended)
 	}()
-	end := func() {
-		cmd.Process.Kill()
-		<-ended
+	b.atEnd(s.end)
+	if err := listens(address, s.ended); err != nil {
+		s.end()
+		return nil, fmt.Errorf("%s: %w\n%s", cmd.Path, err, tail(s.said.Bytes(), 2000))
 	}
-	b.atEnd(end)
-	if err := listens(address, ended); err != nil {
-		end()
-		return fmt.Errorf("%s: %w\n%s", cmd.Path, err, tail(said.Bytes(), 2000))
+	return s, nil
+}
+
+func (s *server) end() {
+	s.cmd.Process.Kill()
+	<-s.ended
+}
+
+// cpu is how much time the server has had of the processors until now.
+func (s *server) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
 	}
-	return nil
+	// The second field is a name in brackets, which may have spaces.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("%s has no times", text)
+	}
+	var user, system int64
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		return 0, err
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond, nil // Linux tells it in 1/100 s
 }
 
 // listens waits until someone listens, or a server has ended.
@@ -151,7 +177,7 @@ func (b *bench) layout() *depot {
 	}
 }
 
-// registry starts a docker-registry.
+// registry starts a docker-registry, set up as Debian does it.
 func (b *bench) registry() (*depot, error) {
 	path, err := program("docker-registry")
 	if err != nil {
@@ -171,19 +197,28 @@ func (b *bench) registry() (*depot, error) {
 		return nil, err
 	}
 	config := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", storage, host)
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}, cache: {blobdescriptor: inmemory}}\nhttp: {addr: %q}\n", storage, host)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, "serve", config)
-	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-	return &depot{
+	d := &depot{}
+	run := func() (err error) {
+		cmd := exec.Command(path, "serve", config)
+		cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+		d.server, err = b.start(cmd, host)
+		return err
+	}
+	*d = depot{
 		name: "docker-registry",
 		ways: []way{{"docker-registry", "oci://" + host + "/packages", func(e lockfile.Entry, _ string) (string, error) {
 			return "http://" + host + "/v2/packages/blobs/sha256:" + e.Digest.String(), nil
 		}, ""}},
 		push: func(lock string) []string { return []string{"cache", "push", "oci://" + host + "/packages:v1", lock} },
-		wipe: func() error { return emptyDir(storage) },
+		// It remembers what it had, unless it is started again.
+		wipe: func() error {
+			d.server.end()
+			return errors.Join(emptyDir(storage), run())
+		},
 		peer: func(s *shelf) contestant {
 			args := []string{"push", "--no-tty", "--plain-http", host + "/packages:peer"}
 			for _, f := range s.files {
@@ -195,7 +230,8 @@ func (b *bench) registry() (*depot, error) {
 				return cmd
 			}}
 		},
-	}, b.start(cmd, host)
+	}
+	return d, run()
 }
 
 // store starts a versitygw with one bucket.
@@ -215,6 +251,10 @@ func (b *bench) store() (*depot, error) {
 	}
 	cmd := exec.Command(path, "--quiet", "--port", endpoint, "posix", folder)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=benchkey", "ROOT_SECRET_KEY=benchsecret")
+	running, err := b.start(cmd, endpoint)
+	if err != nil {
+		return nil, err
+	}
 	address := "s3+http://bucket?endpoint=" + endpoint
 	signer, err := s3.Open(web.NewClient(web.Config{}), s3.Config{
 		Bucket: "bucket", Endpoint: endpoint, PlainHTTP: true, Login: &s3.Login{AccessKey: "benchkey", SecretKey: "benchsecret"},
@@ -223,7 +263,7 @@ func (b *bench) store() (*depot, error) {
 		return nil, err
 	}
 	return &depot{
-		name: "versitygw (S3)",
+		name: "versitygw (S3)", server: running,
 		ways: []way{{"versitygw (S3)", address, func(e lockfile.Entry, _ string) (string, error) {
 			u, err := signer.Presign(context.Background(), e.Digest, time.Hour)
 			if err != nil {
@@ -237,7 +277,7 @@ func (b *bench) store() (*depot, error) {
 		wipe: func() error {
 			return errors.Join(os.RemoveAll(filepath.Join(bucket, "blobs")), os.RemoveAll(filepath.Join(bucket, "locks")))
 		},
-	}, b.start(cmd, endpoint)
+	}, nil
 }
 
 // node starts a kubo that speaks to nobody else.
@@ -267,8 +307,12 @@ func (b *bench) node() (*depot, error) {
 			return nil, fmt.Errorf("ipfs %s: %w\n%s", args[0], err, out)
 		}
 	}
+	running, err := b.start(ipfs("daemon", "--offline"), api)
+	if err != nil {
+		return nil, err
+	}
 	return &depot{
-		name: "kubo (IPFS)",
+		name: "kubo (IPFS)", server: running,
 		ways: []way{
 			{"kubo's API", "ipfs://" + api, func(_ lockfile.Entry, cid string) (string, error) {
 				return "http://" + api + "/api/v0/cat?arg=" + cid, nil
@@ -295,5 +339,5 @@ func (b *bench) node() (*depot, error) {
 				return ipfs("add", "--quiet", "--recursive", "--cid-version=1", "--raw-leaves", filepath.Join(s.dir, "pool"))
 			}}
 		},
-	}, errors.Join(b.start(ipfs("daemon", "--offline"), api), listens(gateway, nil))
+	}, listens(gateway, running.ended)
 }

@@ -63,8 +63,27 @@ func TestDepotsWithoutServers(t *testing.T) {
 
 func TestStartTellsWhyNot(t *testing.T) {
 	b := &bench{}
-	err := b.start(exec.Command("sh", "-c", "echo why >&2"), "127.0.0.1:1")
+	_, err := b.start(exec.Command("sh", "-c", "echo why >&2"), "127.0.0.1:1")
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") || !strings.Contains(err.Error(), "why") {
 		t.Error(err)
 	}
+}
+
+func TestServerCPU(t *testing.T) {
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{cmd: &exec.Cmd{Process: self}}
+	for range 1000 {
+		used, err := s.cpu()
+		if err != nil {
+			t.Skip(err)
+		}
+		if used > 0 {
+			return
+		}
+		lockfile.DigestOf(make([]byte, 10<<20))
+	}
+	t.Error("10 GB were hashed in no time")
 }
