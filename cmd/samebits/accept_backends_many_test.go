@@ -17,28 +17,7 @@ func TestAcceptManyBlobs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes 10,000 files")
 	}
-	const files, size = 10_000, 4096
-	from, cache := filepath.Join(t.TempDir(), "from"), t.TempDir()
-	if err := os.Mkdir(from, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	pin := &lockfile.Lock{}
-	data := fetchtest.Data(1, files*size)
-	for i := range files {
-		name, content := fmt.Sprintf("file-%05d.bin", i), data[i*size:(i+1)*size]
-		if err := os.WriteFile(filepath.Join(from, name), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if i%100 == 0 {
-			pin.Entries = append(pin.Entries, lockfile.Entry{Path: name, Digest: lockfile.DigestOf(content)})
-		}
-	}
-	if err := pin.Sort(); err != nil {
-		t.Fatal(err)
-	}
-	samebits(t, 0, cache, "cache", "import", from)
-	samebits(t, 0, cache, "cache", "pin", "kept", write(t, filepath.Join(t.TempDir(), "kept"), string(pin.Format())))
-
+	cache, extra := manyBlobs(t)
 	index := []string{filepath.Join(cache, "index.db"), filepath.Join(cache, "index.sum")}
 	ask := func() map[string]string {
 		said := map[string]string{}
@@ -58,8 +37,8 @@ func TestAcceptManyBlobs(t *testing.T) {
 			t.Errorf("cache %s does not say %q: %s", args, want, head(first[args]))
 		}
 	}
-	if n := strings.Count(first["list"], "\n"); n != files+1 {
-		t.Errorf("the list has %d lines, want %d", n, files+1)
+	if n := strings.Count(first["list"], "\n"); n != manyFiles+1 {
+		t.Errorf("the list has %d lines, want %d", n, manyFiles+1)
 	}
 	remove := func() {
 		for _, name := range index {
@@ -71,7 +50,7 @@ func TestAcceptManyBlobs(t *testing.T) {
 	remove()
 	sameAnswers(t, "without the index", ask(), first)
 	// A new name brings the index back.
-	samebits(t, 0, cache, "cache", "import", write(t, filepath.Join(t.TempDir(), "other-name.bin"), string(data[:size])))
+	samebits(t, 0, cache, "cache", "import", extra)
 	rebuilt := ask()
 	if !strings.Contains(rebuilt["list"], "file-00000.bin other-name.bin") {
 		t.Error("the list lacks a name that was added")
@@ -88,4 +67,31 @@ func sameAnswers(t *testing.T, when string, got, want map[string]string) {
 			t.Errorf("cache %s says another thing %s:\n%s\nwant\n%s", args, when, head(said), head(want[args]))
 		}
 	}
+}
+
+const manyFiles, manySize = 10_000, 4096
+
+// manyBlobs makes a cache of very many files, of which a pin names one in a
+// hundred, and one of the files by another name.
+func manyBlobs(t *testing.T) (cache, extra string) {
+	t.Helper()
+	from := t.TempDir()
+	cache = t.TempDir()
+	pin := &lockfile.Lock{}
+	data := fetchtest.Data(1, manyFiles*manySize)
+	for i := range manyFiles {
+		name, content := fmt.Sprintf("file-%05d.bin", i), data[i*manySize:(i+1)*manySize]
+		if err := os.WriteFile(filepath.Join(from, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			pin.Entries = append(pin.Entries, lockfile.Entry{Path: name, Digest: lockfile.DigestOf(content)})
+		}
+	}
+	if err := pin.Sort(); err != nil {
+		t.Fatal(err)
+	}
+	samebits(t, 0, cache, "cache", "import", from)
+	samebits(t, 0, cache, "cache", "pin", "kept", write(t, filepath.Join(t.TempDir(), "kept"), string(pin.Format())))
+	return cache, write(t, filepath.Join(t.TempDir(), "other-name.bin"), string(data[:manySize]))
 }
