@@ -25,7 +25,7 @@ import (
 
 // A front stands before a real server. It counts the bytes of what is sent
 // there. While it is ill, it fails for the fifth request, and at random for one
-// in three of the others.
+// in three of those that follow.
 type front struct {
 	host   string
 	proxy  *httputil.ReverseProxy
@@ -95,7 +95,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	way := -1
 	f.asked++
-	if f.luck != nil && (f.luck.IntN(3) == 0 || f.asked == 5) {
+	if f.luck != nil && (f.asked == 5 || f.asked > 5 && f.luck.IntN(3) == 0) {
 		way = f.luck.IntN(len(failures))
 	}
 	f.mu.Unlock()
