@@ -63,10 +63,13 @@ func TestAcceptBadSource(t *testing.T) {
 			if ill.Total() == 0 {
 				t.Error("the bad source was not asked")
 			}
-			// What it does not have is not a source's fault.
+			// What it does not have, or has only slowly, is not a source's fault.
 			fault := strings.Contains(r.stderr, "warning: source "+ill.URL)
-			if want := bad.why != "404"; fault != want {
+			if want := bad.why != "404" && !bad.slow; fault != want {
 				t.Errorf("warned of the bad source: %v, want %v: %v", fault, want, r)
+			}
+			if left := strings.Contains(r.stderr, "\nsource "+ill.URL+" was left for a faster one"); left != bad.slow {
+				t.Errorf("told that a faster source was found: %v, want %v: %v", left, bad.slow, r)
 			}
 			if strings.Contains(r.stderr, "warning: source "+well.URL) {
 				t.Errorf("the good source is blamed: %v", r)

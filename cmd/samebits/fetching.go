@@ -139,7 +139,7 @@ func (s *session) tellTroubles(r *fetch.Report) {
 				s.detail("source %s did not have %s", t.Source, count(t.Missing, "file"))
 			}
 			if t.Slow > 0 {
-				s.detail("source %s was left for a faster one for %s", t.Source, count(t.Slow, "file"))
+				s.say("source %s was left for a faster one for %s", t.Source, count(t.Slow, "file"))
 			}
 			continue
 		}
