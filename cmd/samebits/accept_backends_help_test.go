@@ -212,7 +212,12 @@ type yard struct {
 	depots []depot
 	host   string // of the registry
 	layout string
+	pool   string // a directory of files at their paths
+	mirror depot  // serves pool over HTTP
 }
+
+// all are the depots with the mirror.
+func (y *yard) all() []depot { return append(slices.Clone(y.depots), y.mirror) }
 
 func newYard(t *testing.T) *yard {
 	t.Helper()
@@ -227,7 +232,11 @@ func newYard(t *testing.T) *yard {
 	nowhere := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(nowhere.Close)
 	bucket := "s3+http://bucket/team?endpoint=" + store.host
-	y := &yard{host: registry.host, layout: filepath.Join(dir, "layout")}
+	y := &yard{host: registry.host, layout: filepath.Join(dir, "layout"), pool: filepath.Join(dir, "pool")}
+	files := httptest.NewServer(http.FileServer(http.Dir(y.pool)))
+	t.Cleanup(files.Close)
+	mirror := newFront(t, files.Listener.Addr().String())
+	y.mirror = depot{name: "mirror", sources: []string{"http://" + mirror.host}, fronts: []*front{mirror}}
 	y.env = clean("DOCKER_CONFIG="+filepath.Join(dir, "docker"), "REGISTRY_AUTH_FILE="+filepath.Join(dir, "docker", "config.json"),
 		"AWS_ACCESS_KEY_ID=testkey", "AWS_SECRET_ACCESS_KEY=testsecret",
 		"http_proxy="+nowhere.URL, "https_proxy="+nowhere.URL, "no_proxy=", "LC_ALL=C.UTF-8")

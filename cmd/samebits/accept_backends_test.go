@@ -27,11 +27,12 @@ func TestAcceptBackends(t *testing.T) {
 	for _, d := range y.depots {
 		t.Run("alone/"+d.name, func(t *testing.T) { testAlone(t, y, d, g) })
 	}
+	t.Run("carried", func(t *testing.T) { testCarried(t, y, g) })
 	if t.Failed() {
 		return // what follows wants all places filled
 	}
 	luck := random(t)
-	for _, d := range y.depots {
+	for _, d := range y.all() {
 		t.Run("together/"+d.name+" fails", func(t *testing.T) { testTogether(t, y, d, g, luck) })
 	}
 	t.Run("skopeo", func(t *testing.T) { testSkopeo(t, y, g) })
@@ -81,6 +82,33 @@ func testAlone(t *testing.T, y *yard, d depot, g goodsOf) {
 	}
 }
 
+// testCarried takes the packages elsewhere as files, which are imported, are a
+// source, or are served to others over HTTP.
+func testCarried(t *testing.T, y *yard, g goodsOf) {
+	for layout, source := range map[string]string{"pool": y.pool, "flat": y.pool + "-flat", "tar": ""} {
+		to := source
+		if layout == "tar" {
+			to = filepath.Join(t.TempDir(), "packages.tar")
+		}
+		y.run(t, 0, g.cache, "cache", "export", "--layout", layout, g.lock, to)
+		cache := t.TempDir()
+		y.run(t, 0, cache, "cache", "import", to)
+		g.arrived(t, cache)
+		if source != "" {
+			cache = t.TempDir()
+			y.run(t, 0, cache, "lock", "fetch", "--offline", "--source", source, g.lock)
+			g.arrived(t, cache)
+		}
+	}
+	said := y.tool(t, y.pool, "sha256sum", "--strict", "-c", "SHA256SUMS")
+	if n := strings.Count(said, ": OK\n"); n != len(g.sizes) {
+		t.Errorf("%d files are right, want %d", n, len(g.sizes))
+	}
+	cache := t.TempDir()
+	y.run(t, 0, cache, "lock", "fetch", "--no-snapshot", "--source", y.mirror.sources[0], g.lock)
+	g.arrived(t, cache)
+}
+
 // testTogether fetches from all places while one, which is asked first, fails
 // at random.
 func testTogether(t *testing.T, y *yard, bad depot, g goodsOf, luck *rand.Rand) {
@@ -104,7 +132,7 @@ func testTogether(t *testing.T, y *yard, bad depot, g goodsOf, luck *rand.Rand) 
 		sources = []string{copied}
 		failed = func() int64 { return int64(hurt) }
 	}
-	for _, d := range y.depots {
+	for _, d := range y.all() {
 		if d.name != bad.name {
 			sources = append(sources, d.sources...)
 		}
