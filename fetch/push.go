@@ -48,7 +48,7 @@ type PushEvents struct {
 // A PushReport says what became of the files of a push. Files of one digest
 // count once.
 type PushReport struct {
-	Sent    int   // files whose bytes had to be sent
+	Sent    int   // files whose bytes had to be sent, once or more often
 	Bytes   int64 // the bytes of those
 	Present int   // files that were there already
 	// Failed are the files that the sink did not take, in the order of the
@@ -168,9 +168,13 @@ func (p *push) putAll(ctx context.Context, files []File) {
 // put brings one file into the sink and notes how that ended, unless the push
 // was called off.
 func (p *push) put(ctx context.Context, f File) {
-	var sent bool
-	err := p.persist(ctx, func(ctx context.Context) (err error) {
-		sent, err = p.attempt(ctx, f)
+	// A file that is there after an attempt that failed may be there by that
+	// attempt, of which only the answer was lost.
+	var sent, began bool
+	err := p.persist(ctx, func(ctx context.Context) error {
+		put, took, err := p.attempt(ctx, f)
+		sent = err == nil && (put || began)
+		began = began || took
 		return err
 	}, func(err error) { p.events.Failed(f.Entry, err) })
 	if err == nil || ctx.Err() == nil {
@@ -261,7 +265,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // attempt puts the file once, and calls that off when the sink falls silent.
-func (p *push) attempt(ctx context.Context, f File) (sent bool, err error) {
+// took tells whether the sink read any of the file.
+func (p *push) attempt(ctx context.Context, f File) (sent, took bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w := watch{silence: p.policy.Stall, cancel: cancel}
@@ -278,10 +283,9 @@ func (p *push) attempt(ctx context.Context, f File) (sent bool, err error) {
 	}
 	sent, err = p.sink.Put(ctx, f)
 	if err != nil {
-		t.back()
-		return false, w.explain(ctx, err)
+		return false, t.back(), w.explain(ctx, err)
 	}
-	return sent, nil
+	return sent, sent, nil
 }
 
 func (p *push) report(files []File) *PushReport {

@@ -25,15 +25,17 @@ func (t *taken) at(offset int64) {
 	t.watch.timer.Reset(t.watch.silence)
 }
 
-// back takes back what was told, when the attempt has failed. A sink may have
-// left a reader behind that goes on for a moment.
-func (t *taken) back() {
+// back takes back what was told, when the attempt has failed, and reports
+// whether that was anything. A sink may have left a reader behind that goes on
+// for a moment.
+func (t *taken) back() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
 	if t.most > 0 {
 		t.told(-t.most)
 	}
+	return t.most > 0
 }
 
 type taking struct {

@@ -228,6 +228,29 @@ func TestPushPresent(t *testing.T) {
 	}
 }
 
+// A sink that took a file and whose answer was lost has it at the next attempt.
+// The bytes were sent all the same.
+func TestPushAnswerLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := newSink()
+		set := sets("a", "b", "c")
+		sink.fail = func(path string, _ int) error {
+			for _, f := range set[0].Files {
+				if f.Entry.Path == path {
+					sink.mu.Lock()
+					sink.files[f.Entry.Digest] = []byte("taken")
+					sink.mu.Unlock()
+				}
+			}
+			return errors.New("connection reset")
+		}
+		r, err := fetch.Push(t.Context(), sink, set, fetch.Pushing{})
+		if err != nil || r.Sent != 3 || r.Present != 0 {
+			t.Errorf("report %+v, error %v", r, err)
+		}
+	})
+}
+
 func TestPushParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := newSink()
