@@ -225,7 +225,7 @@ func newYard(t *testing.T) *yard {
 	// The login is user:secret.
 	registry := newFront(t, startRegistry(t))
 	write(t, filepath.Join(dir, "docker", "config.json"), fmt.Sprintf(`{"auths":{%q:{"auth":"dXNlcjpzZWNyZXQ="}}}`, registry.host))
-	api, gateway := startKubo(t)
+	api, gateway := fetchtest.StartKubo(t)
 	node, public := newFront(t, api), newFront(t, gateway)
 	store := newFront(t, startStore(t))
 	// Requests to hosts elsewhere end here, and find nothing.

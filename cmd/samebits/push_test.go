@@ -1,13 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -23,7 +20,7 @@ func TestPushToRegistry(t *testing.T) {
 }
 
 func TestPushToIPFS(t *testing.T) {
-	api, gateway := startKubo(t)
+	api, gateway := fetchtest.StartKubo(t)
 	runPush(t, "ipfs", map[string]string{"NODE": api, "GATEWAY": gateway})
 }
 
@@ -62,39 +59,6 @@ func startRegistry(t *testing.T) (host string) {
 	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	fetchtest.Start(t, cmd, fetchtest.Listens(host))
 	return host
-}
-
-// startKubo starts a node of IPFS that speaks to nobody else.
-func startKubo(t *testing.T) (api, gateway string) {
-	t.Helper()
-	program := fetchtest.Program(t, "ipfs")
-	repo := t.TempDir()
-	ipfs := func(args ...string) *exec.Cmd {
-		cmd := exec.Command(program, args...)
-		cmd.Env = append(os.Environ(), "IPFS_PATH="+repo)
-		return cmd
-	}
-	for _, args := range [][]string{
-		{"init", "--empty-repo", "--profile=test"},
-		{"config", "--json", "Addresses", `{"API":"/ip4/127.0.0.1/tcp/0","Gateway":"/ip4/127.0.0.1/tcp/0","Swarm":[]}`},
-	} {
-		if out, err := ipfs(args...).CombinedOutput(); err != nil {
-			t.Fatalf("ipfs %v: %v\n%s", args, err, out)
-		}
-	}
-	fetchtest.Start(t, ipfs("daemon", "--offline"), func() error {
-		// It writes where it listens: /ip4/127.0.0.1/tcp/PORT, and a URL.
-		text, err1 := os.ReadFile(filepath.Join(repo, "api"))
-		url, err2 := os.ReadFile(filepath.Join(repo, "gateway"))
-		if err := errors.Join(err1, err2); err != nil {
-			return err
-		}
-		_, port, _ := strings.Cut(strings.TrimSpace(string(text)), "/tcp/")
-		api = net.JoinHostPort("127.0.0.1", port)
-		gateway = strings.TrimPrefix(strings.TrimSpace(string(url)), "http://")
-		return errors.Join(fetchtest.Listens(api)(), fetchtest.Listens(gateway)())
-	})
-	return api, gateway
 }
 
 // startStore starts an object store that has a bucket named "bucket" and wants

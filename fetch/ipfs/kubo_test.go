@@ -7,10 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,41 +21,9 @@ type daemon struct {
 	api, gateway string // HOST:PORT
 }
 
-// startKubo starts a node of the test's own, which speaks to nobody else.
-func startKubo(tb testing.TB) daemon {
+func startKubo(tb testing.TB) (d daemon) {
 	tb.Helper()
-	program := fetchtest.Program(tb, "ipfs")
-	repo := tb.TempDir()
-	ipfs := func(args ...string) *exec.Cmd {
-		cmd := exec.Command(program, args...)
-		cmd.Env = append(os.Environ(), "IPFS_PATH="+repo)
-		return cmd
-	}
-	for _, args := range [][]string{
-		{"init", "--empty-repo", "--profile=test"},
-		{"config", "--json", "Addresses", `{"API":"/ip4/127.0.0.1/tcp/0","Gateway":"/ip4/127.0.0.1/tcp/0","Swarm":[]}`},
-	} {
-		if out, err := ipfs(args...).CombinedOutput(); err != nil {
-			tb.Fatalf("ipfs %v: %v\n%s", args, err, out)
-		}
-	}
-	var d daemon
-	fetchtest.Start(tb, ipfs("daemon", "--offline"), func() error {
-		// Kubo writes where it listens: the API as a multiaddress, the gateway
-		// as a URL.
-		api, err1 := os.ReadFile(filepath.Join(repo, "api"))
-		gateway, err2 := os.ReadFile(filepath.Join(repo, "gateway"))
-		if err := errors.Join(err1, err2); err != nil {
-			return err
-		}
-		parts := strings.Split(strings.TrimSpace(string(api)), "/")
-		if len(parts) != 5 {
-			return fmt.Errorf("the API is at %q", api)
-		}
-		d.api = net.JoinHostPort(parts[2], parts[4])
-		d.gateway = strings.TrimPrefix(strings.TrimSpace(string(gateway)), "http://")
-		return fetchtest.Listens(d.gateway)()
-	})
+	d.api, d.gateway = fetchtest.StartKubo(tb)
 	return d
 }
 

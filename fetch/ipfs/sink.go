@@ -95,26 +95,13 @@ func (s *Sink) cid(ctx context.Context, f fetch.File) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	if cid, err = CID(&interruptible{ctx, r}, s.profile); err != nil {
+	if cid, err = CID(fetch.ContextReader(ctx, r), s.profile); err != nil {
 		return "", err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cids[f.Entry.Digest] = cid
 	return cid, nil
-}
-
-// interruptible is a reader that ends with a context.
-type interruptible struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if err := i.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return i.Reader.Read(p)
 }
 
 // add sends a file to the node unless it has it pinned.
@@ -127,7 +114,7 @@ func (s *Sink) add(ctx context.Context, f fetch.File, cid string) (sent bool, er
 		return false, err
 	}
 	defer r.Close()
-	got, err := s.node.add(ctx, f.Entry.Base(), &interruptible{ctx, r}, f.Size, s.profile)
+	got, err := s.node.add(ctx, f.Entry.Base(), fetch.ContextReader(ctx, r), f.Size, s.profile)
 	if err != nil {
 		return false, err
 	}

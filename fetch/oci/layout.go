@@ -132,7 +132,7 @@ func (l *layout) put(ctx context.Context, d lockfile.Digest, r io.Reader) (bool,
 	}
 	defer os.Remove(t.Name()) // after the rename there is none
 	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(t, hash), contextReader{ctx, r})
+	n, err := io.Copy(io.MultiWriter(t, hash), fetch.ContextReader(ctx, r))
 	if got := lockfile.Digest(hash.Sum(nil)); err == nil && got != d {
 		err = &lockfile.DigestError{Want: d, Got: got, Size: n}
 	}
@@ -160,23 +160,10 @@ func intact(ctx context.Context, path string, d lockfile.Digest) (bool, error) {
 	}
 	defer f.Close()
 	hash := sha256.New()
-	if _, err := io.Copy(hash, contextReader{ctx, f}); err != nil {
+	if _, err := io.Copy(hash, fetch.ContextReader(ctx, f)); err != nil {
 		return false, fetch.Permanent(err)
 	}
 	return lockfile.Digest(hash.Sum(nil)) == d, nil
-}
-
-// contextReader fails when its context has ended.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // Publish stores the same artifact that a registry would have.
