@@ -132,6 +132,10 @@ type LocateRequest struct {
 	Packages []Package
 	// Fetcher reaches the network; nil means offline.
 	Fetcher Fetcher
+	// Identifier finds out the digests of files that no index tells. It also
+	// serves offline, with what the cache and this machine have; nil means
+	// that there is none.
+	Identifier Identifier
 	// Fresh asks for indexes from the network in place of those in the root.
 	// The root is not changed.
 	Fresh bool
@@ -140,6 +144,10 @@ type LocateRequest struct {
 	// Keepers are the archives of that kind to ask, as templates. Where there
 	// are none, those of the family's traits are asked.
 	Keepers []Mirror
+	// Directories are paths of directories with packages in them, at any
+	// depth, besides the root's own package cache. What is found there counts
+	// as much as what signs it.
+	Directories []string
 }
 
 // Located is what a Locator found.
@@ -179,6 +187,34 @@ type Fetcher interface {
 	// the URLs, and keeps it in the cache. Its bytes are checked before the
 	// first of them is returned. size is its length in bytes, or -1.
 	Blob(ctx context.Context, want lockfile.Digest, size int64, urls ...string) (io.ReadCloser, error)
+}
+
+// An Identifier finds out digests. It may be used concurrently.
+type Identifier interface {
+	// Identify returns the digest of a file that no index tells. It takes the
+	// file that the cache keeps under the same identity, else the first of
+	// the URLs whose bytes pass the check, and keeps it in the cache under
+	// that identity. An error wraps fs.ErrNotExist where nothing is kept and
+	// every URL answered "not found".
+	Identify(ctx context.Context, want Unhashed) (lockfile.Digest, error)
+}
+
+// An Unhashed is a file that is known by something other than its SHA-256.
+type Unhashed struct {
+	// Identity stands for the file: the same for the same file on every
+	// machine and another for every other file, such as "apk:Q1Vd…". It has
+	// the form of a lock's path.
+	Identity string
+	// Size is the file's length in bytes, or -1. A file of another size is
+	// refused.
+	Size int64
+	// URLs are where it may be had, the best first. A "file:" URL names a
+	// file of this machine.
+	URLs []string
+	// Check reads a candidate to its end and returns nil only if it is the
+	// file that is wanted, whoever it came from. It is called for each
+	// candidate, also for one that the cache keeps, never concurrently.
+	Check func(r io.Reader) error
 }
 
 // Blobs gives the files of a cache.

@@ -22,6 +22,7 @@ var mayImport = []struct {
 }{
 	{"lockfile", nil},
 	{"distro/rootfs", nil},
+	{"distro/decompress", nil},
 	{"distro", []string{"lockfile"}},
 	{"fetch", []string{"lockfile"}},
 	{"cache/mirror", []string{"cache…", "fetch…", "distro…", "lockfile"}},
@@ -43,7 +44,10 @@ var onlyIn = map[string]string{
 	"github.com/vbauerster/mpb/v8":           "cmd/samebits",
 	"github.com/urfave/cli/v2":               "cmd/samebits",
 	"golang.org/x/crypto/x509roots/fallback": "fetch/web",
-	"github.com/ProtonMail/go-crypto":        "distro/debian",
+	"github.com/ProtonMail/go-crypto":        "distro",
+	"github.com/knqyf263/go-rpmdb":           "distro/fedora",
+	"modernc.org/sqlite":                     "distro/fedora",
+	"github.com/sassoftware/go-rpmutils":     "distro/fedora",
 }
 
 type listedPackage struct {
@@ -115,7 +119,9 @@ func siblings(a, b, folder string) bool {
 		return word
 	}
 	x, y := first(a), first(b)
-	shared := func(s string) bool { return s == "" || s == "rootfs" || s == "tree" || strings.HasSuffix(s, "test") }
+	shared := func(s string) bool {
+		return s == "" || s == "rootfs" || s == "decompress" || s == "tree" || strings.HasSuffix(s, "test")
+	}
 	return !shared(x) && !shared(y) && x != y && folder+"/"+y != "fetch/web"
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/samebits/samebits/distro/debian/apt"
 	"github.com/samebits/samebits/distro/debian/archive"
+	"github.com/samebits/samebits/distro/decompress"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -126,7 +127,7 @@ func (l *loader) list(url string) string {
 // returns the name of the file that it read.
 func (l *loader) readList(repo *apt.Repository, rel *archive.Release, name string, records *[]archive.Record) (string, error) {
 	base := l.list(archive.Dir(repo.URI, repo.Suite) + name)
-	for _, ending := range archive.Endings {
+	for _, ending := range decompress.Endings {
 		f, err := l.s.Files.Open(base + ending)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -142,7 +143,7 @@ func (l *loader) readList(repo *apt.Repository, rel *archive.Release, name strin
 }
 
 func (l *loader) readIndex(f *os.File, ending string, rel *archive.Release, name string) ([]archive.Record, error) {
-	r, err := archive.Decompress(ending, f)
+	r, err := decompress.Open(ending, f)
 	if err != nil {
 		return nil, err
 	}

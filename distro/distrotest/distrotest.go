@@ -31,6 +31,8 @@ type Fixture struct {
 	// Fetcher reaches indexes, nil for none. Answers must not change during
 	// the test.
 	Fetcher distro.Fetcher
+	// Identifier finds out digests, nil for none.
+	Identifier distro.Identifier
 	// Blobs gives files for Pending; nil for none at hand.
 	Blobs distro.Blobs
 	// Others are roots of the same packages set to other mirrors of the same
@@ -228,7 +230,7 @@ func locate(t *testing.T, f Fixture, root string) (*distro.Located, []byte) {
 	t.Helper()
 	s := open(t, f, root)
 	ps := installed(t, s)
-	got, err := s.Locate(t.Context(), distro.LocateRequest{Packages: ps, Fetcher: f.Fetcher})
+	got, err := s.Locate(t.Context(), distro.LocateRequest{Packages: ps, Fetcher: f.Fetcher, Identifier: f.Identifier})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +280,7 @@ func testLocate(t *testing.T, f Fixture) {
 	if _, second := locate(t, f, f.Root); !bytes.Equal(second, text) {
 		t.Error("locating twice gives different locks")
 	}
-	part, err := s.Locate(t.Context(), distro.LocateRequest{Packages: ps[:1], Fetcher: f.Fetcher})
+	part, err := s.Locate(t.Context(), distro.LocateRequest{Packages: ps[:1], Fetcher: f.Fetcher, Identifier: f.Identifier})
 	if err != nil || len(part.Lock.Entries)+len(part.Lock.Missing) != 1 {
 		t.Errorf("one package asked for: %+v, %v", part, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/decompress"
 )
 
 // Dir returns the URL of the directory that has the Release file of a suite,
@@ -145,7 +146,7 @@ func FetchPackages(ctx context.Context, f distro.Fetcher, dir string, rel *Relea
 			return nil, err
 		}
 		defer body.Close()
-		r, err := Decompress(ending, body)
+		r, err := decompress.Open(ending, body)
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +168,7 @@ func FetchUnlisted(ctx context.Context, f distro.Fetcher, dir, path string, want
 			return nil, err
 		}
 		defer body.Close()
-		r, err := Decompress(ending, body)
+		r, err := decompress.Open(ending, body)
 		if err != nil {
 			return nil, err
 		}

@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
-
-	"github.com/pierrec/lz4/v4"
 
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/lockfile"
@@ -103,49 +100,6 @@ func TestReadPackagesHoldsTheFileToItsRelease(t *testing.T) {
 	}
 	if _, err := ReadPackages(strings.NewReader("x"), File{Size: maxIndex + 1}, all); err == nil {
 		t.Error("an index of absurd size was read")
-	}
-}
-
-func TestDecompress(t *testing.T) {
-	// More than one chunk and more than one block of each format.
-	text := strings.Repeat(packagesText+"\n", 1000)
-	for ending, tool := range map[string]string{"": "cat", ".gz": "gzip", ".xz": "xz", ".bz2": "bzip2", ".zst": "zstd", ".lz4": ""} {
-		t.Run("ending "+ending, func(t *testing.T) {
-			var packed bytes.Buffer
-			if tool == "" {
-				w := lz4.NewWriter(&packed)
-				io.WriteString(w, text)
-				w.Close()
-			} else if _, err := exec.LookPath(tool); err != nil {
-				t.Skip(err)
-			} else {
-				cmd := exec.Command(tool)
-				if tool != "cat" {
-					cmd.Args = append(cmd.Args, "-c")
-				}
-				cmd.Stdin, cmd.Stdout = strings.NewReader(text), &packed
-				if err := cmd.Run(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			read := func(data []byte) ([]Record, error) {
-				r, err := Decompress(ending, bytes.NewReader(data))
-				if err != nil {
-					return nil, err
-				}
-				defer r.Close()
-				return ReadPackages(r, fileOf(text), all)
-			}
-			if got, err := read(packed.Bytes()); err != nil || len(got) != 2000 {
-				t.Errorf("%d records, error %v", len(got), err)
-			}
-			if _, err := read(packed.Bytes()[:packed.Len()/2]); err == nil {
-				t.Error("half of it was read without an error")
-			}
-		})
-	}
-	if _, err := Decompress(".zip", nil); err == nil {
-		t.Error(".zip was read")
 	}
 }
 

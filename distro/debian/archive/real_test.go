@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/samebits/samebits/distro/decompress"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -108,7 +109,7 @@ func largestReal(t testing.TB) (path, ending string, file File) {
 			t.Fatal(err)
 		}
 		base := strings.TrimSuffix(name, "InRelease")
-		for _, e := range Endings {
+		for _, e := range decompress.Endings {
 			p := base + "main_binary-amd64_Packages" + e
 			f := rel.Files["main/binary-amd64/Packages"]
 			if _, err := os.Stat(p); err == nil && f.Size > file.Size {
@@ -128,7 +129,7 @@ func readReal(t testing.TB, path, ending string, file File, want Wanted) ([]Reco
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := Decompress(ending, f)
+	r, err := decompress.Open(ending, f)
 	if err != nil {
 		t.Fatal(err)
 	}

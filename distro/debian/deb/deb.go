@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/samebits/samebits/distro/debian/deb822"
+	"github.com/samebits/samebits/distro/decompress"
 )
 
 // Bounds on what a package may hold. The largest control archives of Debian
@@ -111,11 +112,11 @@ func readControl(m member) (*Control, error) {
 	if m.size > maxControlTar {
 		return nil, fmt.Errorf("the control archive has %d bytes, more than %d", m.size, maxControlTar)
 	}
-	plain, done, err := decompress(m)
+	plain, err := decompress.Open(strings.TrimPrefix(m.name, "control.tar"), m.data)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read %s: %w", m.name, err)
 	}
-	defer done()
+	defer plain.Close()
 	tr := tar.NewReader(&capped{r: plain, left: maxControlData})
 	for {
 		h, err := tr.Next()
