@@ -70,6 +70,7 @@ type lateCache struct {
 	once    sync.Once
 	cache   *cache.Cache
 	err     error
+	atClose []func(*cache.Cache) error // in turn, if it was opened
 }
 
 func (l *lateCache) get() (*cache.Cache, error) {
@@ -80,8 +81,11 @@ func (l *lateCache) get() (*cache.Cache, error) {
 // close closes the cache, if it was opened.
 func (l *lateCache) close() {
 	l.once.Do(func() { l.err = errors.New("the cache is closed") })
-	if l.cache != nil {
-		if err := l.cache.Close(); err != nil {
+	if l.cache == nil {
+		return
+	}
+	for _, f := range append(l.atClose, (*cache.Cache).Close) {
+		if err := f(l.cache); err != nil {
 			l.session.warn("%v", err)
 		}
 	}

@@ -43,6 +43,11 @@ func networkFlags() []cli.Flag {
 	}
 }
 
+// packagesFlag names directories of packages to look for locked versions in.
+func packagesFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "packages", Usage: "look for versions that the indexes do not have among the packages in `DIR`; may be repeated"}
+}
+
 func sourceFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "source", Aliases: []string{"s"}, Usage: "look first at `SOURCE`: a directory, a base URL, a URL template with {{.Path}}, {{.Basename}}, {{.SHA256}}, {{.CID}} or {{.Timestamp}}, or one of oci://, ipfs://, s3://; may be repeated (SAMEBITS_SOURCES)"}
 }

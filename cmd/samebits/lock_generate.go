@@ -29,7 +29,7 @@ func (p *program) lockGenerate() *cli.Command {
 			&cli.BoolFlag{Name: "no-deps", Usage: "only the named packages, not what they depend on"},
 			&cli.BoolFlag{Name: "update", Usage: "fetch fresh indexes; the system's own are not touched"},
 			allowMissingFlag("exit with 0 also where packages are missing"),
-			cacheFlag(),
+			packagesFlag(), cacheFlag(),
 		}, networkFlags()...),
 		Action: p.verb((*session).lockGenerate),
 	}

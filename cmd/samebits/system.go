@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 
 	"github.com/samebits/samebits/distro"
@@ -43,10 +44,13 @@ func (s *session) hostFor(l *lockfile.Lock) distro.System {
 // locateRequest says how far the flags let a distribution go for what it
 // looks for.
 func (s *session) locateRequest(family distro.Distro, sys distro.System, c *lateCache) distro.LocateRequest {
-	req := distro.LocateRequest{Snapshots: !s.Bool("no-snapshot")}
+	req := distro.LocateRequest{Snapshots: !s.Bool("no-snapshot"), Directories: s.absolute(s.StringSlice("packages"))}
+	var f *fetcher
 	if !s.Bool("offline") {
-		req.Fetcher = &fetcher{session: s, client: s.client(sys.Access()), cache: c}
+		f = &fetcher{session: s, client: s.client(sys.Access()), cache: c}
+		req.Fetcher = f
 	}
+	req.Identifier = s.newIdentifier(f, c)
 	for _, u := range s.userSources() {
 		if dated(u) {
 			req.Keepers = append(req.Keepers, distro.Mirror{URL: u, Keeper: true})
@@ -58,4 +62,20 @@ func (s *session) locateRequest(family distro.Distro, sys distro.System, c *late
 		}
 	}
 	return req
+}
+
+// absolute makes paths absolute, since a system may be looked at from its root.
+func (s *session) absolute(paths []string) []string {
+	var out []string
+	for _, p := range paths {
+		if abs, err := filepath.Abs(p); err == nil {
+			p = abs
+		}
+		if _, err := os.Stat(p); err != nil {
+			s.warn("--packages %s is not used: %v", p, err)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
 }

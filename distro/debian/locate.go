@@ -29,7 +29,7 @@ func (s *System) Locate(ctx context.Context, req distro.LocateRequest) (*distro.
 	l.left = slices.Compact(slices.SortedFunc(slices.Values(req.Packages), distro.Package.Compare))
 	l.inIndexes(ctx)
 	if len(l.left) > 0 {
-		if err := l.inPackageCache(ctx); err != nil {
+		if err := l.inPackageCache(ctx, req.Directories); err != nil {
 			return nil, err
 		}
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,47 +18,77 @@ import (
 	"github.com/samebits/samebits/lockfile"
 )
 
-// inPackageCache looks for what is left in apt's cache of packages. No
-// signature stands behind a file there, so what is found is marked unsigned.
-func (l *locating) inPackageCache(ctx context.Context) error {
+// inPackageCache looks for what is left in apt's cache of packages, then in the
+// directories that were named. No signature stands behind a file there, so
+// what is found is marked unsigned.
+func (l *locating) inPackageCache(ctx context.Context, directories []string) error {
 	dir := l.s.Config.ArchivesDir
 	files, err := l.s.Files.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.s.events.Warning(fmt.Sprintf("the package cache /%s is not used: %v", dir, err))
-		return nil
 	}
-	byPackage := map[distro.Package]lockfile.Entry{}
+	found := map[distro.Package]lockfile.Entry{}
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		name, _, ok := strings.Cut(f.Name(), "_")
-		if !ok || !strings.HasSuffix(f.Name(), ".deb") ||
-			!slices.ContainsFunc(l.left, func(p distro.Package) bool { return p.Name == name }) {
-			continue
+		if l.isWanted(f.Name()) {
+			name := path.Join(dir, f.Name())
+			l.look(found, "/"+name, func() (*os.File, error) { return l.s.Files.Open(name) })
 		}
-		p, d, err := l.cached(path.Join(dir, f.Name()))
-		if err != nil {
-			l.s.events.Warning(fmt.Sprintf("the cached package /%s is not used: %v", path.Join(dir, f.Name()), err))
-			continue
-		}
-		if _, seen := byPackage[p]; !seen { // ReadDir sorts: the choice is the same each time
-			byPackage[p] = l.guess(p, d)
+	}
+	for _, dir := range directories {
+		if err := l.inDirectory(ctx, dir, found); err != nil {
+			return err
 		}
 	}
 	l.take(func(p distro.Package) (located, bool) {
-		e, ok := byPackage[p]
+		e, ok := found[p]
 		return located{entry: e}, ok
 	})
 	return nil
 }
 
+// inDirectory looks at all packages below a directory outside the root.
+func (l *locating) inDirectory(ctx context.Context, dir string, found map[distro.Package]lockfile.Entry) error {
+	return filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			l.s.events.Warning(fmt.Sprintf("the packages in %s are not used: %v", name, err))
+			return nil
+		}
+		if !e.IsDir() && l.isWanted(e.Name()) {
+			l.look(found, name, func() (*os.File, error) { return os.Open(name) })
+		}
+		return nil
+	})
+}
+
+// isWanted reports whether a file may be of a package that is looked for.
+func (l *locating) isWanted(base string) bool {
+	name, _, ok := strings.Cut(base, "_")
+	return ok && strings.HasSuffix(base, ".deb") &&
+		slices.ContainsFunc(l.left, func(p distro.Package) bool { return p.Name == name })
+}
+
+// look adds the package that a file holds. The first file of each counts, and
+// directories are read in order, so the choice is the same each time.
+func (l *locating) look(found map[distro.Package]lockfile.Entry, name string, open func() (*os.File, error)) {
+	p, d, err := cached(open)
+	if err != nil {
+		l.s.events.Warning(fmt.Sprintf("the package %s is not used: %v", name, err))
+		return
+	}
+	if _, seen := found[p]; !seen {
+		found[p] = l.guess(p, d)
+	}
+}
+
 // cached reads which package a file holds, and hashes it.
-func (l *locating) cached(name string) (distro.Package, lockfile.Digest, error) {
-	f, err := l.s.Files.Open(name)
+func cached(open func() (*os.File, error)) (distro.Package, lockfile.Digest, error) {
+	f, err := open()
 	if err != nil {
 		return distro.Package{}, lockfile.Digest{}, err
 	}

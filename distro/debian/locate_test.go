@@ -298,5 +298,22 @@ func TestLocateInPackageCache(t *testing.T) {
 		if len(r.warnings) != 1 || !strings.Contains(r.warnings[0], "a_9_amd64.deb") {
 			t.Errorf("%s: warnings %q", tt.name, r.warnings)
 		}
+
+		// The same from a directory of somebody's, at any depth.
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, "kept/here"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, content := range map[string][]byte{"kept/here/a_old.deb": data, "a_0.deb": []byte("no package"), "b_1.deb": []byte("nobody asks")} {
+			if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r = debianRoot(t, key, mirrorA, tt.packages)
+		got = r.locate(distro.LocateRequest{Directories: []string{dir, filepath.Join(dir, "absent")}}, thePackage("a", "1:1-1", "amd64"))
+		wantLock(t, got.Lock, tt.want)
+		if len(r.warnings) != 2 || !strings.Contains(r.warnings[0], "a_0.deb") || !strings.Contains(r.warnings[1], "absent") {
+			t.Errorf("%s: warnings %q", tt.name, r.warnings)
+		}
 	}
 }
