@@ -1,0 +1,154 @@
+package trust_test
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/samebits/samebits/distro/arch/pacman"
+	"github.com/samebits/samebits/distro/arch/trust"
+)
+
+// dataDir returns a folder of the data that tests share, or skips.
+func dataDir(t testing.TB, name string) string {
+	t.Helper()
+	dir := filepath.Join(cmp.Or(os.Getenv("SAMEBITS_TEST_DATA"), "../../../../shared/data"), name)
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("the shared data is not here: %v", err)
+	}
+	return dir
+}
+
+// realFiles are the files of the keyring package of December 2017.
+func realFiles(t testing.TB) map[string][]byte {
+	t.Helper()
+	dir := filepath.Join(dataDir(t, "arch/2017-12-x86_64"), "keyring/usr/share/pacman/keyrings")
+	files := map[string][]byte{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if files[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+func load(t testing.TB, files map[string][]byte) *trust.Keyring {
+	t.Helper()
+	k, err := trust.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// realPackages are those of the databases of December 2017, by file name.
+func realPackages(t testing.TB) map[string]pacman.Desc {
+	t.Helper()
+	out := map[string]pacman.Desc{}
+	for _, repo := range []string{"core", "extra"} {
+		f, err := os.Open(filepath.Join(dataDir(t, "arch/2017-12-x86_64"), "sync", repo+".db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		descs, err := pacman.ReadSync(f, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range descs {
+			out[d.Filename] = d
+		}
+	}
+	return out
+}
+
+// The three that are not the distribution's own bytes.
+var repacked = []string{"gcc-libs", "glibc", "perl"}
+
+func TestRealPackages(t *testing.T) {
+	k := load(t, realFiles(t))
+	known := realPackages(t)
+	files, err := filepath.Glob(filepath.Join(dataDir(t, "arch/2017-12-x86_64"), "pkg/*.pkg.tar.xz"))
+	if err != nil || len(files) != 70 {
+		t.Fatal(len(files), err)
+	}
+	good := 0
+	for _, name := range files {
+		d, ok := known[filepath.Base(name)]
+		if !ok {
+			t.Errorf("%s is in no database", name)
+			continue
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := k.Verify(f, d.Signature)
+		f.Close()
+		switch {
+		case slices.Contains(repacked, d.Name):
+			if !errors.Is(err, trust.ErrBadSignature) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", filepath.Base(name), err)
+		case len(s.Fingerprint) != 40 || !strings.Contains(s.Name, "@") || s.SignedAt.Year() > 2017:
+			t.Errorf("%s: %+v", name, s)
+		default:
+			good++
+		}
+	}
+	if good != 67 {
+		t.Errorf("%d of 67 verify", good)
+	}
+}
+
+func TestRealDatabase(t *testing.T) {
+	k := load(t, realFiles(t))
+	reasons := map[string]int{}
+	for name, d := range realPackages(t) {
+		_, err := k.Inspect(d.Signature)
+		var e *trust.Error
+		if errors.As(err, &e) {
+			reasons[e.Err.Error()]++
+			t.Logf("%s: %v", name, err)
+		} else if err == nil {
+			reasons["good"]++
+		}
+	}
+	t.Log(reasons)
+}
+
+func BenchmarkInspect160(b *testing.B) {
+	files := realFiles(b)
+	var sigs [][]byte
+	for _, d := range realPackages(b) {
+		if sigs = append(sigs, d.Signature); len(sigs) == 160 {
+			break
+		}
+	}
+	for b.Loop() {
+		k := load(b, files)
+		for _, s := range sigs {
+			k.Inspect(s)
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	files := realFiles(b)
+	for b.Loop() {
+		load(b, files)
+	}
+}
+
+var _ = bytes.NewReader
