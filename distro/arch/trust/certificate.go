@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -44,14 +45,15 @@ type certificate struct {
 type signed struct {
 	raw  [][]byte
 	once sync.Once
-	read []*packet.Signature
+	list []*packet.Signature
 }
 
 // A user is a user ID.
 type user struct {
 	id string
 	signed
-	self own
+	bound sync.Once
+	self  own
 	// others are certifications by others, and what takes them back, by the
 	// order in the keyring.
 	others []*certification
@@ -61,20 +63,23 @@ type user struct {
 type subkey struct {
 	key *packet.PublicKey
 	signed
-	self own
+	bound sync.Once
+	self  own
 }
 
-// signatures returns those that can be read; what this program cannot read
+// signatures returns those that can be read, the newest first, so that those
+// that are replaced need not be verified. What this program cannot read
 // vouches for nothing.
 func (s *signed) signatures() []*packet.Signature {
 	s.once.Do(func() {
 		for _, body := range s.raw {
 			if sig, err := readSignature(body); err == nil {
-				s.read = append(s.read, sig)
+				s.list = append(s.list, sig)
 			}
 		}
+		slices.SortStableFunc(s.list, func(a, b *packet.Signature) int { return b.CreationTime.Compare(a.CreationTime) })
 	})
-	return s.read
+	return s.list
 }
 
 // add takes the keys of a keyring, binary or armored. Keys that this program

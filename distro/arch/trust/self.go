@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -21,21 +22,11 @@ type selfSigned struct {
 	expires time.Time
 	// maySign is false where the key says that it is not for signing data.
 	maySign bool
-	name    string // the user ID to call it by
 }
 
 // evaluate verifies what the certificate says of itself.
 func (c *certificate) evaluate() *selfSigned {
-	c.once.Do(func() {
-		direct := c.evaluateDirect()
-		for _, u := range c.users {
-			c.evaluateUser(u)
-		}
-		for _, s := range c.subkeys {
-			c.evaluateSubkey(s)
-		}
-		c.summarize(direct)
-	})
+	c.once.Do(func() { c.summarize(c.evaluateDirect()) })
 	return &c.self
 }
 
@@ -63,32 +54,39 @@ func (c *certificate) evaluateDirect() *packet.Signature {
 	return newest
 }
 
-func (c *certificate) evaluateUser(u *user) {
-	for _, s := range u.signatures() {
-		revocation := s.SigType == packet.SigTypeCertificationRevocation
-		switch {
-		case !s.CheckKeyIdOrFingerprint(c.primary) && (revocation || certifies(s)):
-			u.others = append(u.others, &certification{sig: s})
-		case !c.byPrimary(s) || !revocation && (!certifies(s) || !newer(s, u.self.newest)):
-		case c.primary.VerifyUserIdSignature(u.id, c.primary, s) != nil:
-		case revocation:
-			u.self.revoked = append(u.self.revoked, s)
-		default:
-			u.self.newest = s
+// evaluateUser verifies what the certificate says of one of its user IDs.
+func (c *certificate) evaluateUser(u *user) *own {
+	u.bound.Do(func() {
+		for _, s := range u.signatures() {
+			revocation := s.SigType == packet.SigTypeCertificationRevocation
+			switch {
+			case !s.CheckKeyIdOrFingerprint(c.primary) && (revocation || certifies(s)):
+				u.others = append(u.others, &certification{sig: s})
+			case !c.byPrimary(s) || !revocation && (!certifies(s) || !newer(s, u.self.newest)):
+			case c.primary.VerifyUserIdSignature(u.id, c.primary, s) != nil:
+			case revocation:
+				u.self.revoked = append(u.self.revoked, s)
+			default:
+				u.self.newest = s
+			}
 		}
-	}
+	})
+	return &u.self
 }
 
+// evaluateSubkey verifies what the certificate says of one of its subkeys.
 func (c *certificate) evaluateSubkey(k *subkey) {
-	for _, s := range k.signatures() {
-		switch {
-		case !c.byPrimary(s) || s.CreationTime.Before(k.key.CreationTime):
-		case s.SigType == packet.SigTypeSubkeyRevocation && c.primary.VerifySubkeyRevocationSignature(s, k.key) == nil:
-			k.self.revoked = append(k.self.revoked, s)
-		case s.SigType == packet.SigTypeSubkeyBinding && newer(s, k.self.newest) && c.primary.VerifyKeySignature(k.key, s) == nil:
-			k.self.newest = s
+	k.bound.Do(func() {
+		for _, s := range k.signatures() {
+			switch {
+			case !c.byPrimary(s) || s.CreationTime.Before(k.key.CreationTime):
+			case s.SigType == packet.SigTypeSubkeyRevocation && c.primary.VerifySubkeyRevocationSignature(s, k.key) == nil:
+				k.self.revoked = append(k.self.revoked, s)
+			case s.SigType == packet.SigTypeSubkeyBinding && newer(s, k.self.newest) && c.primary.VerifyKeySignature(k.key, s) == nil:
+				k.self.newest = s
+			}
 		}
-	}
+	})
 }
 
 // summarize finds the key's expiry, use and name: in the newest signature over
@@ -105,30 +103,42 @@ func (c *certificate) summarize(direct *packet.Signature) {
 		c.self.expires = expiry(c.primary, lifetime)
 	}
 	c.self.maySign = flags == nil || flags.FlagSign
-	c.self.name = c.displayName()
 }
 
+// newestUser returns the newest of the last words on each user ID that says
+// something of the key. User IDs that cannot have it are not verified.
 func (c *certificate) newestUser(says func(*packet.Signature) bool) *packet.Signature {
 	var newest *packet.Signature
 	for _, u := range c.users {
-		if s := u.self.newest; s != nil && len(u.self.revoked) == 0 && says(s) && newer(s, newest) {
+		if !slices.ContainsFunc(u.signatures(), func(s *packet.Signature) bool {
+			return newer(s, newest) && certifies(s) && says(s) && c.byPrimary(s)
+		}) {
+			continue
+		}
+		self := c.evaluateUser(u)
+		if s := self.newest; s != nil && len(self.revoked) == 0 && says(s) && newer(s, newest) {
 			newest = s
 		}
 	}
 	return newest
 }
 
-// displayName is the user ID that is marked as the primary one, else the
-// newest, else any.
-func (c *certificate) displayName() string {
+// lives reports whether the key signed any user ID of its own.
+func (c *certificate) lives() bool {
+	return slices.ContainsFunc(c.users, func(u *user) bool { return c.evaluateUser(u).newest != nil })
+}
+
+// name is the user ID to call the key by: the one that is marked as the
+// primary one, else the newest, else any.
+func (c *certificate) name() string {
 	var best *user
 	rank := func(u *user) int {
-		switch s := u.self.newest; {
-		case s == nil:
+		switch self := c.evaluateUser(u); {
+		case self.newest == nil:
 			return 0
-		case len(u.self.revoked) > 0:
+		case len(self.revoked) > 0:
 			return 1
-		case s.IsPrimaryId != nil && *s.IsPrimaryId:
+		case self.newest.IsPrimaryId != nil && *self.newest.IsPrimaryId:
 			return 3
 		}
 		return 2
@@ -166,7 +176,7 @@ func (s *selfSigned) at(t time.Time, key *packet.PublicKey) error {
 	return nil
 }
 
-// at says what is wrong with the subkey at a time.
+// at says what is wrong with the subkey, which has been evaluated, at a time.
 func (k *subkey) at(t time.Time) error {
 	s := k.self.newest
 	if s == nil {
@@ -184,10 +194,10 @@ func (k *subkey) at(t time.Time) error {
 	return nil
 }
 
-// livesAt reports whether the key owned the user ID at a time. What it said
+// ownsAt reports whether the key owned the user ID at a time. What it said
 // last counts: a user ID can be taken up again.
-func (u *user) livesAt(t time.Time) bool {
-	s := u.self.newest
+func (c *certificate) ownsAt(u *user, t time.Time) bool {
+	s := c.evaluateUser(u).newest
 	if s == nil || lapsed(s, later(t, s.CreationTime)) {
 		return false
 	}

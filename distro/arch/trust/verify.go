@@ -140,27 +140,41 @@ func (m member) public() *packet.PublicKey {
 // judgeKey judges the key that made s at the time of s.
 func (k *Keyring) judgeKey(m member, s *packet.Signature) (*Signer, *Error) {
 	t := s.CreationTime
-	self := m.cert.evaluate()
-	e := &Error{Key: m.cert.fingerprint, Name: self.name, SignedAt: t.UTC()}
-	if e.Err = k.state(m.cert, t); e.Err != nil {
-		return nil, e
+	v, err := k.judgeAt(m, t)
+	if err == nil && lapsed(s, k.now()) {
+		err = ErrSignatureExpired
 	}
-	if e.Err = k.memberState(m, t); e.Err != nil {
-		return nil, e
+	name := v.user
+	if name == "" {
+		name = m.cert.name()
 	}
-	if lapsed(s, k.now()) {
-		e.Err = ErrSignatureExpired
-		return nil, e
-	}
-	v, ok := k.trusted(m.cert, t, 0)
-	if !ok {
-		e.Err, e.Certified, e.Needed = ErrNotTrusted, v.marginal+v.full, k.marginals
+	if err != nil {
+		e := &Error{Err: err, Key: m.cert.fingerprint, Name: name, SignedAt: t.UTC()}
+		if errors.Is(err, ErrNotTrusted) {
+			e.Certified, e.Needed = v.marginal+v.full, k.marginals
+		}
 		return nil, e
 	}
 	return &Signer{
 		Fingerprint: m.cert.fingerprint, KeyID: fmt.Sprintf("%016X", m.public().KeyId),
-		Name: v.user, SignedAt: t.UTC(),
+		Name: name, SignedAt: t.UTC(),
 	}, nil
+}
+
+// judgeAt says what speaks against what a key signed at a time: one of the
+// reasons, or nil.
+func (k *Keyring) judgeAt(m member, t time.Time) (vote, error) {
+	if err := k.state(m.cert, t); err != nil {
+		return vote{}, err
+	}
+	if err := k.memberState(m, t); err != nil {
+		return vote{}, err
+	}
+	v, ok := k.trusted(m.cert, t, 0)
+	if !ok {
+		return v, ErrNotTrusted
+	}
+	return v, nil
 }
 
 // memberState says what is wrong with the very key that signed.
@@ -175,6 +189,7 @@ func (k *Keyring) memberState(m member, t time.Time) error {
 	if k.revoked[fingerprint(s.key)] {
 		return ErrRevoked
 	}
+	m.cert.evaluateSubkey(s)
 	if err := s.at(t); err != nil {
 		return err
 	}
@@ -183,16 +198,6 @@ func (k *Keyring) memberState(m member, t time.Time) error {
 		return ErrNotForSigning
 	}
 	return nil
-}
-
-// lives reports whether the key signed anything of itself.
-func (c *certificate) lives() bool {
-	for _, u := range c.users {
-		if u.self.newest != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // readSignatures returns the signatures of a file, at least one.

@@ -50,7 +50,7 @@ func (k *Keyring) issuer(s *packet.Signature) *certificate {
 // A vote is how many masters vouch for a key.
 type vote struct {
 	marginal, full int
-	user           string // the user ID for which most do
+	user           string // the user ID for which most do, "" where none is asked
 }
 
 func (k *Keyring) enough(v vote) bool { return v.full >= k.completes || v.marginal >= k.marginals }
@@ -88,13 +88,12 @@ func (k *Keyring) revokedBy(c *certificate, r *packet.Signature) bool {
 // trusted counts who vouches for c at a time, as far as it takes to know that
 // they are enough. Depth is the length of the way from what is to be judged.
 func (k *Keyring) trusted(c *certificate, t time.Time, depth int) (vote, bool) {
-	c.evaluate()
 	if k.valid[c.fingerprint] || k.trustAll {
-		return vote{user: c.self.name}, true
+		return vote{}, true
 	}
 	var best vote
 	for _, u := range c.users {
-		if depth >= maxDepth || !u.livesAt(t) {
+		if depth >= maxDepth || !c.ownsAt(u, t) {
 			continue
 		}
 		v := k.count(c, u, t, depth)
