@@ -73,7 +73,7 @@ type subkey struct {
 func (s *signed) signatures() []*packet.Signature {
 	s.once.Do(func() {
 		for _, body := range s.raw {
-			if sig, err := readSignature(body); err == nil {
+			if sig, err := readCertification(body); err == nil {
 				s.list = append(s.list, sig)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // GnuPG's defaults for what makes a key trusted.
@@ -40,7 +39,6 @@ type Keyring struct {
 	revoked              map[string]bool
 	marginals, completes int
 	trustAll             bool
-	now                  func() time.Time
 }
 
 // A member is a primary key, or the subkey of the given position.
@@ -53,7 +51,7 @@ func newKeyring() *Keyring {
 	return &Keyring{
 		certs: map[string]*certificate{}, keys: map[uint64][]member{}, owner: map[string]byte{},
 		valid: map[string]bool{}, revoked: map[string]bool{},
-		marginals: marginalsNeeded, completes: completesNeeded, now: time.Now,
+		marginals: marginalsNeeded, completes: completesNeeded,
 	}
 }
 

@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
@@ -12,12 +11,6 @@ import (
 	"unicode"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
-)
-
-// Limits on a signature file.
-const (
-	maxSignatures    = 16
-	maxSignatureFile = 1 << 20
 )
 
 // A Signer is who made a signature that is trusted.
@@ -141,7 +134,7 @@ func (m member) public() *packet.PublicKey {
 func (k *Keyring) judgeKey(m member, s *packet.Signature) (*Signer, *Error) {
 	t := s.CreationTime
 	v, err := k.judgeAt(m, t)
-	if err == nil && lapsed(s, k.now()) {
+	if err == nil && lapsed(s, time.Now()) {
 		err = ErrSignatureExpired
 	}
 	name := v.user
@@ -200,59 +193,6 @@ func (k *Keyring) memberState(m member, t time.Time) error {
 	return nil
 }
 
-// readSignatures returns the signatures of a file, at least one.
-func readSignatures(data []byte) ([]*packet.Signature, error) {
-	switch {
-	case len(data) > maxSignatureFile:
-		return nil, malformed("it has %d bytes", len(data))
-	case bytes.HasPrefix(data, []byte("-----BEGIN PGP")):
-		return nil, malformed("it is armored: pacman wants it binary, as gpg --dearmor makes it")
-	}
-	r := packet.NewOpaqueReader(bytes.NewReader(data))
-	var out []*packet.Signature
-	for {
-		p, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, malformed("%v", err)
-		}
-		if p.Tag != tagSignature {
-			return nil, malformed("a packet of type %d is in it", p.Tag)
-		}
-		if len(out) == maxSignatures {
-			return nil, malformed("more than %d signatures", maxSignatures)
-		}
-		s, err := readSignature(p.Contents)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	if len(out) == 0 {
-		return nil, malformed("nothing is in it")
-	}
-	return out, nil
-}
-
-// readSignature reads the body of a signature packet.
-func readSignature(body []byte) (*packet.Signature, error) {
-	if len(body) > 4 && body[0] == 4 && (body[3] == 1 || body[3] == 3) {
-		return nil, &Error{Err: ErrWeakDigest}
-	}
-	p := packet.OpaquePacket{Tag: tagSignature, Contents: body}
-	parsed, err := p.Parse()
-	if err != nil {
-		return nil, malformed("%v", err)
-	}
-	s, ok := parsed.(*packet.Signature)
-	if !ok {
-		return nil, malformed("it is a %T", parsed)
-	}
-	return s, nil
-}
-
 // strong lists the digests that a signature over data may rest on.
 func strong(h crypto.Hash) bool {
 	switch h {
@@ -260,16 +200,6 @@ func strong(h crypto.Hash) bool {
 		return true
 	}
 	return false
-}
-
-func issuerName(s *packet.Signature) string {
-	switch {
-	case len(s.IssuerFingerprint) > 0:
-		return fmt.Sprintf("%X", s.IssuerFingerprint)
-	case s.IssuerKeyId != nil:
-		return fmt.Sprintf("%016X", *s.IssuerKeyId)
-	}
-	return ""
 }
 
 // printable replaces what a terminal could take for a command.
