@@ -133,3 +133,7 @@ func parseEpoch(s string) (int, error) {
 	}
 	return int(e), nil
 }
+
+// Valid reports whether all parts are there and can be those of a package:
+// names from elsewhere may hold anything.
+func (n NEVRA) Valid() bool { return n.check() == nil }
