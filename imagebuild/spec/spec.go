@@ -1,0 +1,131 @@
+package spec
+
+import (
+	"time"
+)
+
+// A Spec describes an image. Its zero value is the image of what the locks
+// hold and nothing else.
+type Spec struct {
+	// Version of the format: 1.
+	Version int `yaml:"version"`
+	// Locks are files relative to the spec, one an architecture.
+	Locks []string `yaml:"locks"`
+	// Epoch is the time of all that has no time of its own; zero for the
+	// lock's date.
+	Epoch Time `yaml:"epoch"`
+	// Hostname is what etc/hostname says; empty leaves the packages' own.
+	Hostname string `yaml:"hostname"`
+	// Locale is LANG of the system, such as "C.UTF-8".
+	Locale string `yaml:"locale"`
+	// Timezone is a name of the time zone database, such as "Europe/Berlin".
+	Timezone string  `yaml:"timezone"`
+	Groups   []Group `yaml:"groups"`
+	Users    []User  `yaml:"users"`
+	Files    []File  `yaml:"files"`
+	// Services to enable or disable, by the names that the init system knows
+	// them by.
+	Services Services `yaml:"services"`
+	// Run are commands to run in the root, in the sandbox, after all else.
+	Run []Command `yaml:"run"`
+	// Remove are patterns of paths that the image goes without.
+	Remove []string `yaml:"remove"`
+	// NoScripts leaves out the packages' scripts and Run: an image of files.
+	NoScripts bool     `yaml:"no-scripts"`
+	OCI       OCI      `yaml:"oci"`
+	Outputs   []Output `yaml:"outputs"`
+}
+
+// A Group is a group to add.
+type Group struct {
+	Name string `yaml:"name"`
+	ID   ID     `yaml:"id"`
+}
+
+// A User is a user to add. The group of the same name and number is made too
+// where Group is empty.
+type User struct {
+	Name    string   `yaml:"name"`
+	ID      ID       `yaml:"id"`
+	Group   string   `yaml:"group"`
+	Groups  []string `yaml:"groups"` // in which the user is besides
+	Comment string   `yaml:"comment"`
+	Home    string   `yaml:"home"`
+	Shell   string   `yaml:"shell"`
+	// Password is the crypt(5) hash; empty for one that fits nothing.
+	Password string `yaml:"password"`
+}
+
+// A File is a file, directory or link to add. One of Content, Source, Link and
+// Directory says which.
+type File struct {
+	Path string `yaml:"path"`
+	// Content is the text of the file.
+	Content *string `yaml:"content"`
+	// Source is a file, or a directory with all below it, relative to the spec.
+	Source string `yaml:"source"`
+	// Link is the target of a symbolic link.
+	Link string `yaml:"link"`
+	// Directory makes a directory.
+	Directory bool `yaml:"directory"`
+	// Template has {{.Epoch}}, {{.Arch}}, {{.Distro}}, {{.Version}} and
+	// {{.Hostname}} filled in.
+	Template bool `yaml:"template"`
+	// Mode is the permissions in octal; by default 0644, 0755 for directories,
+	// and for a source whether it is executable.
+	Mode Mode `yaml:"mode"`
+	// Owner and Group are names of the image or numbers; by default root.
+	Owner string `yaml:"owner"`
+	Group string `yaml:"group"`
+}
+
+// Services says which services start with the system.
+type Services struct {
+	Enable  []string `yaml:"enable"`
+	Disable []string `yaml:"disable"`
+}
+
+// A Command is what to run: Args, or a Script for /bin/sh.
+type Command struct {
+	Args   []string `yaml:"args"`
+	Script string   `yaml:"script"`
+}
+
+// OCI is what an OCI image says of itself beyond its files.
+type OCI struct {
+	Entrypoint   []string          `yaml:"entrypoint"`
+	Cmd          []string          `yaml:"cmd"`
+	Env          map[string]string `yaml:"env"`
+	Labels       map[string]string `yaml:"labels"`
+	User         string            `yaml:"user"`
+	WorkingDir   string            `yaml:"working-dir"`
+	ExposedPorts []string          `yaml:"exposed-ports"`
+	Volumes      []string          `yaml:"volumes"`
+	StopSignal   string            `yaml:"stop-signal"`
+}
+
+// An Output is a form in which to write the image.
+type Output struct {
+	Type string `yaml:"type"` // one of OutputTypes
+	Dest string `yaml:"dest"` // a path, or oci://… for pushing
+	// Compress is "none", "gzip" or "zstd"; by default what the type is mostly
+	// had with.
+	Compress string `yaml:"compress"`
+	// Tag names the image in layouts and archives.
+	Tag string `yaml:"tag"`
+}
+
+// OutputTypes are the forms that images are written in.
+var OutputTypes = []string{"dir", "tar", "oci", "docker", "cpio", "manifest"}
+
+// ID is a number of a user or group; nil where none is given.
+type ID = *uint32
+
+// Mode is twelve bits of permissions; nil where none are given.
+type Mode struct {
+	Bits uint32
+	Set  bool
+}
+
+// Time is a moment in UTC; zero where none is given.
+type Time struct{ time.Time }
