@@ -272,3 +272,46 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("%d files are open", len(open))
 	}
 }
+
+func TestFreeze(t *testing.T) {
+	d := newDir(t)
+	odd := file("d/odd")
+	odd.Mode, odd.UID = 0o4755, 70000
+	odd.Xattrs = map[string]string{"user.b": "2", "user.a": "1"}
+	put(t, d, directory("d"), directory("empty"), link("l", "d"), odd,
+		distro.File{Path: "d/hard", Type: distro.Hard, Link: "d/odd"},
+		distro.File{Path: "l/null", Type: distro.CharDev, Mode: 0o666, Major: 1, Minor: 3, ModTime: when},
+		distro.File{Path: "pipe", Type: distro.Fifo, Mode: 0o600, ModTime: when})
+	if err := os.WriteFile(filepath.Join(d.Path(), "made"), []byte("by a script"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	epoch := time.Unix(1800000000, 0)
+	frozen, err := d.Freeze(t.Context(), epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for n := range frozen.All() {
+		in := n.Inode()
+		got = append(got, fmt.Sprintf("%s %o %d %d %d/%d %s %v %d", n.Path(), in.Mode, in.UID, in.ModTime.Sec, in.Major, in.Minor, in.Target, in.Xattrs, n.LinkCount()))
+	}
+	want := []string{
+		" 40755 0 1800000000 0/0  [] 4",
+		"d 40755 0 1800000000 0/0  [] 2",
+		"d/hard 104755 70000 1700000000 0/0  [{user.a 1} {user.b 2}] 2",
+		"d/null 20666 0 1700000000 1/3  [] 1",
+		"d/odd 104755 70000 1700000000 0/0  [{user.a 1} {user.b 2}] 2",
+		"empty 40755 0 1700000000 0/0  [] 2",
+		"l 120777 0 1700000000 0/0 d [] 1",
+		"made 100600 0 1800000000 0/0  [] 1",
+		"pipe 10600 0 1700000000 0/0  [] 1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	made, _ := frozen.Lookup("made")
+	var text strings.Builder
+	if err := made.CopyTo(&text); err != nil || text.String() != "by a script" {
+		t.Errorf("%q, %v", text.String(), err)
+	}
+}
