@@ -1,4 +1,4 @@
-package trust_test
+package trust
 
 import (
 	"cmp"
@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/distro/arch/pacman"
-	"github.com/samebits/samebits/distro/arch/trust"
 )
 
 // dataDir returns a folder of the data that tests share, or skips.
@@ -39,15 +38,6 @@ func realFiles(t testing.TB) map[string][]byte {
 		}
 	}
 	return files
-}
-
-func load(t testing.TB, files map[string][]byte) *trust.Keyring {
-	t.Helper()
-	k, err := trust.Load(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
 }
 
 // realPackages are those of the databases of December 2017, by file name.
@@ -96,7 +86,7 @@ func TestRealPackages(t *testing.T) {
 		f.Close()
 		switch {
 		case slices.Contains(repacked, d.Name):
-			if !errors.Is(err, trust.ErrBadSignature) {
+			if !errors.Is(err, ErrBadSignature) {
 				t.Errorf("%s: %v", name, err)
 			}
 		case err != nil:
@@ -117,7 +107,7 @@ func TestRealDatabase(t *testing.T) {
 	reasons := map[string]int{}
 	for name, d := range realPackages(t) {
 		_, err := k.Inspect(d.Signature)
-		var e *trust.Error
+		var e *Error
 		if errors.As(err, &e) {
 			reasons[e.Err.Error()]++
 			t.Logf("%s: %v", name, err)
