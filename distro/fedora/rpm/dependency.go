@@ -80,9 +80,9 @@ func (d Dependency) Meets(provided Dependency) bool {
 // overlap reports whether two ranges have a version in common. Each range is
 // what a comparison with its version allows.
 func overlap(x string, xf Flags, y string, yf Flags) bool {
-	xe, xv, xr := splitEVR(x)
-	ye, yv, yr := splitEVR(y)
-	sense := CompareVersions(orZero(xe), orZero(ye))
+	xe, xv, xr, _ := splitEVR(x)
+	ye, yv, yr, _ := splitEVR(y)
+	sense := CompareVersions(xe, ye)
 	if sense == 0 {
 		sense = CompareVersions(xv, yv)
 	}
@@ -101,13 +101,6 @@ func overlap(x string, xf Flags, y string, yf Flags) bool {
 		return xf&Less != 0 || yf&Greater != 0
 	}
 	return xf&yf&comparison != 0
-}
-
-func orZero(epoch string) string {
-	if epoch == "" {
-		return "0"
-	}
-	return epoch
 }
 
 // ParseFlags reads the comparison as a spec file or an index writes it: one of

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/sha512"
-	"encoding/binary"
 	"encoding/hex"
 	"hash"
 	"strings"
@@ -95,52 +94,8 @@ func (c *checker) damage() error {
 			return damaged("header and payload have %d bytes, not %d", c.size, want)
 		}
 	}
-	for _, tag := range []uint32{sigTagReserved, tagReserved} {
-		if !allZero(s.bin(tag)) {
-			return damaged("the space that is reserved for signatures is not empty")
-		}
+	if err := c.front.checkSignatureForm(); err != nil {
+		return err
 	}
 	return c.front.checkLead()
-}
-
-const (
-	leadSize  = 96
-	leadMagic = "\xed\xab\xee\xdb"
-
-	leadBinary, leadSource = 0, 1
-	leadSignatureHeader    = 5
-	leadNameSize           = 66
-)
-
-// checkLead holds the lead, which no signature covers and rpm itself hardly
-// looks at, to what rpmbuild writes there. The number of the architecture is
-// left alone, since noarch packages have that of the machine that built them.
-func (f *front) checkLead() error {
-	b := f.lead
-	short := func(at int) int { return int(binary.BigEndian.Uint16(b[at:])) }
-	kind := leadBinary
-	if f.pkg.Arch == "src" {
-		kind = leadSource
-	}
-	name, after, _ := strings.Cut(string(b[10:10+leadNameSize]), "\x00")
-	p := f.pkg.NEVRA
-	ok := (b[4] == 3 || b[4] == 4) && b[5] == 0 && short(6) == kind && short(8) <= 0xff &&
-		(isLeadName(name, p.Name+"-"+p.Version+"-"+p.Release) || isLeadName(name, p.Name+"-"+p.EVR())) &&
-		allZero([]byte(after)) &&
-		short(76) <= 0xff && short(78) == leadSignatureHeader && allZero(b[80:])
-	if !ok {
-		return damaged("its lead is not that of %s", p)
-	}
-	return nil
-}
-
-func isLeadName(got, want string) bool { return got == want[:min(len(want), leadNameSize-1)] }
-
-func allZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }

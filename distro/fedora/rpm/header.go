@@ -36,7 +36,7 @@ const (
 )
 
 // widths are the sizes in bytes of a value's elements, 0 for strings.
-var widths = [...]int{typeChar: 1, typeInt8: 1, typeInt16: 2, typeInt32: 4, typeInt64: 8, typeBin: 1, typeI18NString: 0}
+var widths = [...]int{typeNull: 0, typeChar: 1, typeInt8: 1, typeInt16: 2, typeInt32: 4, typeInt64: 8, typeBin: 1, typeI18NString: 0}
 
 // A header is a table of tagged values (rpm's format_header), checked when it
 // is read: each value lies within the data, is aligned and ended.

@@ -181,7 +181,7 @@ func (k *Keyring) begin(s *packet.Signature) *verification {
 		return v
 	}
 	for _, c := range k.keys {
-		if !s.CheckKeyIdOrFingerprint(c.public) || !c.maySign() {
+		if !s.CheckKeyIdOrFingerprint(c.public) || s.IssuerKeyId != nil && *s.IssuerKeyId != c.public.KeyId || !c.maySign() {
 			continue
 		}
 		if !strong(s.Hash) {
@@ -219,7 +219,9 @@ func (v *verification) Write(b []byte) (int, error) {
 func (v *verification) finish(at time.Time) (*Signer, error) {
 	err := v.err
 	for _, t := range v.trials {
-		if t.copies[0].public.VerifySignature(t.hash, v.signature) != nil {
+		// VerifySignature writes the rest of what is signed, too.
+		wrong := t.copies[0].public.VerifySignature(t.hash, v.signature)
+		if wrong != nil || !bytes.HasPrefix(t.hash.Sum(nil), v.signature.HashTag[:]) {
 			err = ErrBadSignature
 			continue
 		}

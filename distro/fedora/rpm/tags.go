@@ -6,19 +6,25 @@ const (
 	regionImmutable  = 63
 
 	// In the signature header.
-	tagDSAHeader    = 267
-	tagRSAHeader    = 268
-	tagSHA1Header   = 269
-	tagLongSize     = 270
-	tagSHA256Header = 272
-	tagOpenPGP      = 278
-	tagSHA3Header   = 279
-	tagReserved     = 999
-	sigTagSize      = 1000
-	sigTagPGP       = 1002
-	sigTagMD5       = 1004
-	sigTagGPG       = 1005
-	sigTagReserved  = 1008
+	tagDSAHeader       = 267
+	tagRSAHeader       = 268
+	tagSHA1Header      = 269
+	tagLongSize        = 270
+	tagLongArchive     = 271
+	tagSHA256Header    = 273
+	tagFileSignatures  = 274
+	tagFileSigLength   = 275
+	tagVeritySigs      = 276
+	tagVerityAlgorithm = 277
+	tagOpenPGP         = 278
+	tagSHA3Header      = 279
+	tagReserved        = 999
+	sigTagSize         = 1000
+	sigTagPGP          = 1002
+	sigTagMD5          = 1004
+	sigTagGPG          = 1005
+	sigTagPayloadSize  = 1007
+	sigTagReserved     = 1008
 
 	// In the header.
 	tagName             = 1000

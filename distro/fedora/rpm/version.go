@@ -47,14 +47,16 @@ func ParseEVR(s string) (EVR, error) {
 			return EVR{}, fmt.Errorf("%q: its release %w", s, err)
 		}
 	}
-	if err := checkPart(v.Version, ":"); err != nil {
+	if err := checkPart(v.Version, "-:"); err != nil {
 		return EVR{}, fmt.Errorf("%q: its version %w", s, err)
 	}
 	return v, nil
 }
 
-// splitEVR is ParseEVR for text of any form, as rpm itself takes it apart.
-func splitEVR(s string) (epoch, version, release string) {
+// splitEVR is ParseEVR for text of any form, as rpm itself takes it apart. A
+// release that is there may be empty.
+func splitEVR(s string) (epoch, version, release string, hasRelease bool) {
+	epoch = "0"
 	digits := 0
 	for digits < len(s) && isDigit(s[digits]) {
 		digits++
@@ -63,10 +65,8 @@ func splitEVR(s string) (epoch, version, release string) {
 	if digits < len(s) && s[digits] == ':' {
 		epoch, version = cmp.Or(s[:digits], "0"), s[digits+1:]
 	}
-	if v, r, ok := cutLast(version, '-'); ok {
-		version, release = v, r
-	}
-	return epoch, version, release
+	version, release, hasRelease = cutLast(version, '-')
+	return epoch, version, release, hasRelease
 }
 
 // Compare is negative where v is older than o, positive where it is newer,
@@ -75,27 +75,28 @@ func (v EVR) Compare(o EVR) int {
 	return cmp.Or(
 		cmp.Compare(max(v.Epoch, 0), max(o.Epoch, 0)),
 		CompareVersions(v.Version, o.Version),
-		compareReleases(v.Release, o.Release),
+		compareReleases(v.Release, o.Release, v.Release != "", o.Release != ""),
 	)
 }
 
 // CompareEVR compares texts of the form [epoch:]version[-release] as
 // [EVR.Compare] does. Texts of other forms have an order too.
 func CompareEVR(a, b string) int {
-	ae, av, ar := splitEVR(a)
-	be, bv, br := splitEVR(b)
-	return cmp.Or(
-		CompareVersions(cmp.Or(ae, "0"), cmp.Or(be, "0")),
-		CompareVersions(av, bv),
-		compareReleases(ar, br),
-	)
+	ae, av, ar, aHas := splitEVR(a)
+	be, bv, br, bHas := splitEVR(b)
+	return cmp.Or(CompareVersions(ae, be), CompareVersions(av, bv), compareReleases(ar, br, aHas, bHas))
 }
 
-func compareReleases(a, b string) int {
-	if a == "" || b == "" {
-		return cmp.Compare(len(a), len(b))
+func compareReleases(a, b string, aHas, bHas bool) int {
+	switch {
+	case aHas && bHas:
+		return CompareVersions(a, b)
+	case aHas:
+		return 1
+	case bHas:
+		return -1
 	}
-	return CompareVersions(a, b)
+	return 0
 }
 
 // CompareVersions compares two versions, or two releases, segment by segment
