@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Tree is a file tree that never changes. Its methods may be called
@@ -184,15 +185,19 @@ func (n Node) Links() iter.Seq[Node] {
 func (n Node) Open() (io.ReadCloser, error) { return n.inode().open(n.Path()) }
 
 // CopyTo writes the content of a regular file to w: all of it and checked, or
-// an error that names the path.
+// an error that names the path, unless it is one of w.
 func (n Node) CopyTo(w io.Writer) error {
 	r, err := n.Open()
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(w, r)
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	_, err = io.CopyBuffer(struct{ io.Writer }{w}, r, *buffer) // w has no better way than this buffer
 	if closeErr := r.Close(); err == nil && closeErr != nil {
 		err = &PathError{n.Path(), closeErr}
 	}
 	return err
 }
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
