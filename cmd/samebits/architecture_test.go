@@ -28,6 +28,14 @@ var mayImport = []struct {
 	{"cache/mirror", []string{"cache…", "fetch…", "distro…", "lockfile"}},
 	{"cache", []string{"lockfile"}},
 	{"imagebuild/tree", nil},
+	{"imagebuild/compress", nil},
+	{"imagebuild/sandbox", nil},
+	{"imagebuild/spec", nil},
+	{"imagebuild/target", []string{"distro", "imagebuild/tree"}},
+	{"imagebuild/tar", []string{"imagebuild/tree", "imagebuild/compress"}},
+	{"imagebuild/cpio", []string{"imagebuild/tree", "imagebuild/compress"}},
+	{"imagebuild/dir", []string{"imagebuild/tree"}},
+	{"imagebuild/oci", []string{"imagebuild/tree", "imagebuild/tar", "imagebuild/compress"}},
 	{"imagebuild", []string{"cache", "fetch…", "distro…", "lockfile"}},
 	{"cmd/samebits", []string{"…"}},
 	{"bench", []string{"…"}},
@@ -120,7 +128,7 @@ func siblings(a, b, folder string) bool {
 	}
 	x, y := first(a), first(b)
 	shared := func(s string) bool {
-		return s == "" || s == "rootfs" || s == "decompress" || s == "tree" || strings.HasSuffix(s, "test")
+		return s == "" || s == "rootfs" || s == "decompress" || s == "tree" || s == "compress" || strings.HasSuffix(s, "test")
 	}
 	return !shared(x) && !shared(y) && x != y && folder+"/"+y != "fetch/web"
 }
