@@ -224,7 +224,7 @@ func (w *window) skipToTag() ([]byte, error) {
 		case len(b) <= len("</metadata") && w.err == nil:
 		case len(b) < 2 || b[0] != '<':
 			if len(b) == 0 {
-				return nil, errCutShort
+				return nil, w.more()
 			}
 			return nil, fmt.Errorf("text %q where a package is due", clip(string(b)))
 		case b[1] == '!' || b[1] == '?':
