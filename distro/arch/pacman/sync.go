@@ -2,6 +2,7 @@ package pacman
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,8 @@ func ReadSync(r io.Reader, want func(name string) bool) ([]Desc, error) {
 	}
 	defer plain.Close()
 	d := database{want: want, at: map[string]int{}}
-	t := tar.NewReader(&bounded{plain, maxDatabase})
+	whole := &bounded{r: plain, n: maxDatabase}
+	t := tar.NewReader(whole)
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -41,6 +43,14 @@ func ReadSync(r io.Reader, want func(name string) bool) ([]Desc, error) {
 		if err := d.add(h, t); err != nil {
 			return nil, fmt.Errorf("%.200s: %w", h.Name, err)
 		}
+	}
+	if !whole.zeros {
+		return nil, errors.New("the database is cut off: it has no end mark")
+	}
+	// What pads the tar is read as well, for the sake of the checksum that
+	// follows it.
+	if _, err := io.Copy(io.Discard, whole); err != nil {
+		return nil, fmt.Errorf("the database cannot be read: %w", err)
 	}
 	return d.finish()
 }
@@ -98,10 +108,12 @@ func (d *database) finish() ([]Desc, error) {
 	return d.descs, nil
 }
 
-// bounded fails after n bytes.
+// bounded fails after n bytes, and notes whether the last that were read were
+// zeros, as at the end of a tar.
 type bounded struct {
-	r io.Reader
-	n int64
+	r     io.Reader
+	n     int64
+	zeros bool
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -110,5 +122,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.n)])
 	b.n -= int64(n)
+	if n > 0 {
+		b.zeros = p[0] == 0 && p[n-1] == 0 && len(bytes.TrimLeft(p[:n], "\x00")) == 0
+	}
 	return n, err
 }
