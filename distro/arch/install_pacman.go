@@ -2,7 +2,6 @@ package arch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -124,7 +123,9 @@ func (s *System) transactionConfig(jobs []*job) []byte {
 			architectures = append(architectures, j.Arch)
 		}
 	}
-	architectures = slices.DeleteFunc(architectures, func(a string) bool { return a == "-" })
+	if architectures = slices.DeleteFunc(architectures, func(a string) bool { return a == "-" }); len(architectures) == 0 {
+		architectures = []string{"auto"}
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "[options]\nArchitecture = %s\nSigLevel = Never\nLocalFileSigLevel = Never\n", strings.Join(architectures, " "))
 	for _, o := range s.options() {
@@ -194,24 +195,4 @@ func (s *System) runner(stage *stage, own bool, chroot string) *runner {
 		r.args = append(r.args, "--hookdir", at(dir))
 	}
 	return r
-}
-
-// Prepare makes an empty package database in a directory that has none, so
-// that a lock can be installed there by this machine's pacman. A directory
-// that has one is left as it is.
-func (Distro) Prepare(root string) error {
-	dir := filepath.Join(root, localState)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	// The version of the layout that pacman has had since 4.2.
-	f, err := os.OpenFile(filepath.Join(dir, "ALPM_DB_VERSION"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString("9\n")
-	return errors.Join(err, f.Close())
 }
