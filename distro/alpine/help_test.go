@@ -6,15 +6,18 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -232,12 +235,26 @@ func tarGz(t testing.TB, files map[string]string, whole bool) []byte {
 	zw := gzip.NewWriter(&out)
 	tw := tar.NewWriter(zw)
 	var errs []error
-	for name, content := range files {
-		mode := int64(0o644)
+	dirs := map[string]bool{".": true}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		content, mode := files[name], int64(0o644)
+		if dir := filepath.Dir(name); !dirs[dir] {
+			dirs[dir] = true
+			for i, c := range dir + "/" {
+				if c == '/' {
+					errs = append(errs, tw.WriteHeader(&tar.Header{Name: dir[:i], Mode: 0o755, Typeflag: tar.TypeDir, Format: tar.FormatUSTAR}))
+				}
+			}
+		}
 		if strings.HasPrefix(name, ".") && name != ".PKGINFO" {
 			mode = 0o755
 		}
-		errs = append(errs, tw.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(content)), Format: tar.FormatUSTAR}))
+		h := &tar.Header{Name: name, Mode: mode, Size: int64(len(content)), Format: tar.FormatUSTAR}
+		if !strings.HasPrefix(name, ".") {
+			h.Format = tar.FormatPAX
+			h.PAXRecords = map[string]string{"APK-TOOLS.checksum.SHA1": fmt.Sprintf("%x", sha1.Sum([]byte(content)))}
+		}
+		errs = append(errs, tw.WriteHeader(h))
 		_, err := tw.Write([]byte(content))
 		errs = append(errs, err)
 	}
