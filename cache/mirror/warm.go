@@ -1,0 +1,196 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/samebits/samebits/lockfile"
+)
+
+// Warming is what Warm did. Bytes are those of the files that came.
+type Warming struct {
+	Files   int64 `json:"files"`   // that are in the store now
+	Fetched int64 `json:"fetched"` // of which were fetched
+	Failed  int64 `json:"failed"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// maxWarmErrors bounds how many failures are told one by one.
+const maxWarmErrors = 20
+
+// Warm fetches all packages of a frozen state for the given architectures and
+// components, as the archive's format names them; with none given, for all.
+// A file that cannot be had does not stop the rest.
+func (m *Mirror) Warm(ctx context.Context, timestamp string, architectures, components []string) (Warming, error) {
+	w := &warmer{m: m}
+	w.group.SetLimit(m.config.Parallel)
+	snap, err := m.snapshots.at(timestamp)
+	if err != nil {
+		return w.Warming, err
+	}
+	for _, up := range m.upstreams {
+		sets, err := m.frozen(ctx, up, snap)
+		if err != nil {
+			return w.Warming, err
+		}
+		for _, l := range sets {
+			w.set(ctx, up, l, architectures, components)
+			if err := m.pinFrozen(ctx, up, l); err != nil {
+				w.fail(err)
+			}
+		}
+	}
+	return w.finish()
+}
+
+// WarmLock fetches what a lock names, from the archives that the mirror knows.
+func (m *Mirror) WarmLock(ctx context.Context, lock *lockfile.Lock) (Warming, error) {
+	w := &warmer{m: m}
+	w.group.SetLimit(m.config.Parallel)
+	for _, e := range lock.Entries {
+		t := m.byDigest(e.Digest)
+		if t == nil {
+			t = m.lockTarget(e)
+		}
+		w.obtain(ctx, t, e.Path)
+	}
+	return w.finish()
+}
+
+// lockTarget guesses where an entry of a lock lies that no history tells: at
+// its path in any upstream.
+func (m *Mirror) lockTarget(e lockfile.Entry) *target {
+	t := &target{path: e.Path, want: want{digest: e.Digest, size: -1}}
+	for _, up := range m.upstreams {
+		t.up = up
+		t.places = append(t.places, up.places(e.Path)...)
+	}
+	return t
+}
+
+type warmer struct {
+	m *Mirror
+	Warming
+	group errgroup.Group
+	mu    sync.Mutex
+	errs  []error
+}
+
+func (w *warmer) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.Failed++; len(w.errs) < maxWarmErrors {
+		w.errs = append(w.errs, err)
+	}
+}
+
+func (w *warmer) finish() (Warming, error) {
+	_ = w.group.Wait()
+	err := errors.Join(w.errs...)
+	if more := w.Failed - int64(len(w.errs)); more > 0 {
+		err = errors.Join(err, fmt.Errorf("and %d more", more))
+	}
+	return w.Warming, err
+}
+
+// set fetches the indexes that are wanted of a set, one form of each, and then
+// what they name.
+func (w *warmer) set(ctx context.Context, up *upstream, l *loaded, architectures, components []string) {
+	done := map[string]bool{}
+	for _, atHand := range []bool{true, false} {
+		for i := range l.set.Files {
+			f := &l.set.Files[i]
+			stem := strings.TrimSuffix(f.Path, path.Ext(f.Path))
+			if path.Ext(f.Path) == "" {
+				stem = f.Path
+			}
+			if !f.Index || done[stem] || !chosen(f.Arch, architectures) || !chosen(f.Component, components) || w.m.store.has(f.Digest) != atHand {
+				continue
+			}
+			if err := w.m.ensureFile(ctx, up, l, f); err != nil {
+				if !missing(err) {
+					w.fail(fmt.Errorf("%s: %w", f.Path, err))
+				}
+				continue
+			}
+			done[stem] = true
+			err := w.m.eachPackage(ctx, up, f, func(p Package) error {
+				want := want{digest: p.Digest, size: p.Size}
+				copy(want.identity[:], p.Identity)
+				w.obtain(ctx, w.m.packageTarget(up, p.Path, want), p.Path)
+				return ctx.Err()
+			})
+			if err != nil {
+				w.fail(fmt.Errorf("%s: %w", f.Path, err))
+			}
+		}
+	}
+}
+
+func chosen(word string, wanted []string) bool {
+	return len(wanted) == 0 || word == "" || slices.Contains(wanted, word)
+}
+
+func (w *warmer) obtain(ctx context.Context, t *target, name string) {
+	w.group.Go(func() error {
+		d, fetched, err := w.m.obtain(ctx, t)
+		if err != nil {
+			w.fail(fmt.Errorf("%s: %w", name, err))
+			return nil
+		}
+		atomic.AddInt64(&w.Files, 1)
+		if info, err := w.m.store.size(d); err == nil && fetched {
+			atomic.AddInt64(&w.Fetched, 1)
+			atomic.AddInt64(&w.Bytes, info)
+		}
+		return nil
+	})
+}
+
+// obtain sees to it that a target is in the store.
+func (m *Mirror) obtain(ctx context.Context, t *target) (d lockfile.Digest, fetched bool, err error) {
+	if d = t.want.digest; d.IsZero() {
+		d, _ = m.identities.get(t.want.identity)
+	}
+	if !d.IsZero() && m.store.has(d) {
+		return d, false, nil
+	}
+	if m.offline.Load() {
+		return d, false, errOffline
+	}
+	d, err = m.fly(t.up, t.want, t.path, t.places).wait(ctx)
+	if err == nil && t.arrived != nil {
+		t.arrived()
+	}
+	return d, true, err
+}
+
+// byDigest finds a file by the history of what was signed, or among the
+// metadata of the current sets.
+func (m *Mirror) byDigest(d lockfile.Digest) *target {
+	if s, ok := m.history.digest(d); ok && m.byPrefix[s.Prefix] != nil {
+		return m.packageTarget(m.byPrefix[s.Prefix], s.Path, want{digest: d, size: s.Size})
+	}
+	for _, up := range m.upstreams {
+		for _, r := range up.known(nil) {
+			l := r.peek()
+			if l == nil {
+				continue
+			}
+			for i := range l.set.Files {
+				if f := &l.set.Files[i]; f.Digest == d {
+					return m.fileTarget(up, r, l, f, f.Path, false)
+				}
+			}
+		}
+	}
+	return nil
+}
