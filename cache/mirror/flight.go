@@ -12,7 +12,8 @@ import (
 )
 
 // holdBack is how many bytes of a file stay with the mirror until the digest
-// of all of them is known to be right.
+// of all of them is known to be right, and how many must be there before any
+// is sent.
 const holdBack = 64 << 10
 
 // A flight is a file on its way from upstream into the store, for however many
@@ -141,6 +142,9 @@ func (f *flight) view() view {
 func (v view) sendable(end int64) int64 {
 	if v.done && v.err == nil {
 		return end
+	}
+	if v.have < holdBack {
+		return 0 // the few bytes of an error page would have to be taken back
 	}
 	return max(0, min(v.have, end-holdBack))
 }

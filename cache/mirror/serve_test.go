@@ -250,6 +250,11 @@ func TestBadFilesAreNeitherServedNorKept(t *testing.T) {
 					t.Error("a bad file was kept")
 				}
 				o.setMood(nil)
+				defer func() {
+					if t.Failed() {
+						t.Log(r.log.String())
+					}
+				}()
 				r.want(largePath, 200, repo.debs[largeDeb])
 			})
 		}
