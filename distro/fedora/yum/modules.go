@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"github.com/samebits/samebits/distro/fedora/rpm"
 )
@@ -60,16 +61,13 @@ type moduleYAML struct {
 // 1.1.
 type text string
 
-// UnmarshalYAML implements yaml.BytesUnmarshaler.
-func (t *text) UnmarshalYAML(b []byte) error {
-	b = bytes.TrimSpace(b)
-	if len(b) > 0 && (b[0] == '"' || b[0] == '\'') {
-		var s string
-		err := yaml.Unmarshal(b, &s)
-		*t = text(s)
-		return err
+// UnmarshalYAML implements [yaml.NodeUnmarshaler].
+func (t *text) UnmarshalYAML(node ast.Node) error {
+	scalar, ok := node.(ast.ScalarNode)
+	if !ok {
+		return fmt.Errorf("line %d: a %s where a word is due", node.GetToken().Position.Line, node.Type())
 	}
-	*t = text(b)
+	*t = text(scalar.GetToken().Value)
 	return nil
 }
 

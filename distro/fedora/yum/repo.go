@@ -164,9 +164,13 @@ func (r *reader) text(keys ...string) string {
 	return v.text
 }
 
-// list splits at white space and commas, as dnf does.
+// list splits at white space and commas, as dnf does. An empty list is nil.
 func (r *reader) list(keys ...string) []string {
-	return strings.FieldsFunc(r.text(keys...), func(c rune) bool { return strings.ContainsRune(" \t\n,", c) })
+	text := r.text(keys...)
+	if text == "" {
+		return nil
+	}
+	return strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(" \t\n,", c) })
 }
 
 func (r *reader) boolean(otherwise bool, keys ...string) bool {
