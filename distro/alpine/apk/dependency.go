@@ -27,10 +27,10 @@ type Dependency struct {
 // maxDependency bounds the length of one dependency.
 const maxDependency = 4096
 
-// Operators as sets of the results that they accept.
+// Operators as sets of the results that they accept, numbered as in ADB files.
 const (
-	opLess = 1 << iota
-	opEqual
+	opEqual = 1 << iota
+	opLess
 	opGreater
 	opFuzzy
 )
@@ -39,14 +39,14 @@ const (
 var operators = map[int]string{
 	opLess: "<", opLess | opEqual: "<=", opEqual: "=",
 	opGreater | opEqual: ">=", opGreater: ">", opLess | opGreater: "><",
-	opEqual | opFuzzy: "~", opLess | opEqual | opFuzzy: "<~", opGreater | opEqual | opFuzzy: ">~",
+	opFuzzy: "~", opEqual | opFuzzy: "~", opLess | opEqual | opFuzzy: "<~", opGreater | opEqual | opFuzzy: ">~",
 }
 
 // operatorSets is the inverse of operators.
 var operatorSets = func() map[string]int {
 	out := map[string]int{}
 	for set, op := range operators {
-		out[op] = set
+		out[op] |= set // "~" has two, one of which contains the other
 	}
 	return out
 }()

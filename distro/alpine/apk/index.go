@@ -78,7 +78,7 @@ func readIndexText(data []byte, keys *Keys) (*Index, error) {
 	}
 	z, err := gzip.NewReader(bytes.NewReader(signed))
 	if err != nil {
-		return nil, gzipError(err)
+		return nil, unpackError(err)
 	}
 	if err := x.readTar(z); err != nil {
 		return nil, err
@@ -114,11 +114,11 @@ func splitIndex(data []byte) (signatures []signature, rest []byte, err error) {
 func beginsWithSignature(data []byte) (bool, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
-		return false, gzipError(err)
+		return false, unpackError(err)
 	}
 	var head [len(signaturePrefix)]byte
 	if _, err := io.ReadFull(z, head[:]); err != nil {
-		return false, gzipError(err)
+		return false, unpackError(err)
 	}
 	return isSignatures(head[:]), nil
 }
@@ -134,13 +134,13 @@ func (x *Index) readTar(z *gzip.Reader) error {
 			break
 		}
 		if err != nil {
-			return gzipError(err)
+			return unpackError(err)
 		}
 		switch {
 		case h.Name == "DESCRIPTION":
 			text, err := io.ReadAll(io.LimitReader(tr, maxDescription))
 			if err != nil {
-				return gzipError(err)
+				return unpackError(err)
 			}
 			x.Description = strings.TrimSpace(string(text))
 		case h.Name == "APKINDEX" && !found:
@@ -156,7 +156,7 @@ func (x *Index) readTar(z *gzip.Reader) error {
 	}
 	// What follows the archive's end is padding; reading it checks the sums.
 	if _, err := io.Copy(io.Discard, limited); err != nil {
-		return gzipError(err)
+		return unpackError(err)
 	}
 	if limited.N <= 0 {
 		return malformed("it unpacks to more than %d bytes", maxIndexPlain)
@@ -175,7 +175,7 @@ func readText(r io.Reader, size int64) (string, error) {
 	var b strings.Builder
 	b.Grow(int(min(size, 64<<20)))
 	if _, err := io.Copy(&b, r); err != nil {
-		return "", gzipError(err)
+		return "", unpackError(err)
 	}
 	return b.String(), nil
 }

@@ -75,12 +75,12 @@ func (t *tap) member() (stored, plain []byte, err error) {
 func readMember(r byteReader) ([]byte, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
-		return nil, gzipError(err)
+		return nil, unpackError(err)
 	}
 	z.Multistream(false)
 	plain, err := io.ReadAll(io.LimitReader(z, maxMemberPlain+1))
 	if err != nil {
-		return nil, gzipError(err)
+		return nil, unpackError(err)
 	}
 	if len(plain) > maxMemberPlain {
 		return nil, malformed("a signature or control segment unpacks to more than %d bytes", maxMemberPlain)
@@ -88,9 +88,8 @@ func readMember(r byteReader) ([]byte, error) {
 	return plain, nil
 }
 
-// gzipError marks what is wrong with the bytes, and leaves the errors of
-// reading them as they are.
-func gzipError(err error) error {
+// unpackError marks an error as one of the bytes.
+func unpackError(err error) error {
 	if errors.Is(err, ErrFormat) {
 		return err
 	}

@@ -34,7 +34,8 @@ const (
 // [ErrFormat]. The reader is read to its end if the package is good; nothing
 // but the control data is kept in memory.
 func CheckPackage(r io.Reader, want Record, keys *Keys) error {
-	b := bufio.NewReaderSize(&sizer{r: r, max: packageBound(want)}, 64<<10)
+	counted := &sizer{r: r, max: packageBound(want)}
+	b := bufio.NewReaderSize(counted, 64<<10)
 	head, err := b.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the package: %w", err)
@@ -47,6 +48,12 @@ func CheckPackage(r io.Reader, want Record, keys *Keys) error {
 	default:
 		err = malformed("it is no package of apk")
 	}
+	if counted.err != nil {
+		err = counted.err
+	}
+	if err == nil && want.Size > 0 && counted.n != want.Size {
+		err = &MismatchError{What: "size", Got: strconv.FormatInt(counted.n, 10), Want: strconv.FormatInt(want.Size, 10)}
+	}
 	if err != nil {
 		return fmt.Errorf("check the package %s-%s: %w", want.Name, want.Version, err)
 	}
@@ -58,7 +65,8 @@ func CheckPackage(r io.Reader, want Record, keys *Keys) error {
 // read (what an index would have to say for [CheckPackage] to pass), Size is
 // not told.
 func ReadPackage(r io.Reader) (Record, error) {
-	b := bufio.NewReaderSize(r, 64<<10)
+	counted := &sizer{r: r, max: maxPackage}
+	b := bufio.NewReaderSize(counted, 64<<10)
 	head, err := b.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Record{}, fmt.Errorf("read the package: %w", err)
@@ -75,6 +83,9 @@ func ReadPackage(r io.Reader) (Record, error) {
 	default:
 		err = malformed("it is no package of apk")
 	}
+	if counted.err != nil {
+		err = counted.err
+	}
 	if err != nil {
 		return Record{}, fmt.Errorf("read the package: %w", err)
 	}
@@ -89,18 +100,24 @@ func packageBound(want Record) int64 {
 	return maxPackage
 }
 
-// A sizer refuses more bytes than max.
+// A sizer refuses more bytes than max, and keeps what went wrong with reading
+// apart from what is wrong with the bytes.
 type sizer struct {
 	r   io.Reader
 	max int64
 	n   int64
+	err error
 }
 
 func (s *sizer) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.n += int64(n)
 	if s.n > s.max {
-		return 0, &MismatchError{What: "size", Got: "more than " + strconv.FormatInt(s.max, 10) + " bytes", Want: strconv.FormatInt(s.max, 10)}
+		err = &MismatchError{What: "size", Got: "more than " + strconv.FormatInt(s.max, 10), Want: strconv.FormatInt(s.max, 10)}
+		n = 0
+	}
+	if err != nil && err != io.EOF {
+		s.err = err
 	}
 	return n, err
 }

@@ -37,9 +37,9 @@ type Record struct {
 	// Tag is the tag, "@" included, of the repository that an installed
 	// package is pinned to; only [ReadInstalled] knows it.
 	Tag string
-	// Broken tells what went wrong when the package was installed: letters of
-	// f (files), s (scripts) and x (extended attributes), or S. Empty for a
-	// package that is whole. Only [ReadInstalled] knows it.
+	// Broken tells what went wrong when the package was installed and waits for
+	// "apk fix": "f" (files), "s" (a script) or both. Empty for a package that
+	// is whole. Only [ReadInstalled] knows it.
 	Broken string
 	// Unsupported says that an index has a field of the package in a capital
 	// letter that is not known. apk does not install such packages.
@@ -110,7 +110,14 @@ func (r *Record) setText(letter byte, value string) {
 	case 's':
 		r.Tag = value
 	case 'f':
-		r.Broken = value
+		// Of the other letters, x says that the file system takes no extended
+		// attributes, and S is no fault at all.
+		r.Broken = strings.Map(func(c rune) rune {
+			if c == 'f' || c == 's' {
+				return c
+			}
+			return -1
+		}, value)
 	default:
 		if letter >= 'A' && letter <= 'Z' {
 			r.Unsupported = true
@@ -167,17 +174,32 @@ func parseIdentity(s string) ([]byte, error) {
 	var err error
 	switch s[0] {
 	case 'Q':
-		b, err = base64.StdEncoding.DecodeString(s[2:])
+		b, err = decodeBase64(s[2:])
 	case 'X':
 		b, err = hex.DecodeString(s[2:])
 	default:
 		err = strconv.ErrSyntax
 	}
-	// Written by apk 3, "Q1" also stands before a whole SHA-256.
+	// Behind 1, apk 3 also takes the 32 bytes of a SHA-256.
 	if err != nil || len(b) != 32 && (len(b) != 20 || s[1] != '1') {
 		return nil, fmt.Errorf("%q is no digest", clip(s))
 	}
 	return b, nil
+}
+
+// decodeBase64 reads digests. Those of 32 bytes behind "Q1" are spelled in two
+// pieces, so that apk 2 reads the first 20 bytes.
+func decodeBase64(s string) ([]byte, error) {
+	const half = 28 // characters of 20 bytes
+	if len(s) != half+16 || s[half-1] != '=' {
+		return base64.StdEncoding.DecodeString(s)
+	}
+	b, err := base64.StdEncoding.DecodeString(s[:half])
+	if err != nil {
+		return nil, err
+	}
+	rest, err := base64.StdEncoding.DecodeString(s[half:])
+	return append(b, rest...), err
 }
 
 func parseSize(s string) (int64, error) {
