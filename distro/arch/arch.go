@@ -111,6 +111,8 @@ type System struct {
 	// empty says that nothing is known of the system but that it has an empty
 	// database: any lock may be installed into it.
 	empty bool
+	// unnamed says that no os-release tells which distribution it is.
+	unnamed bool
 }
 
 // Open reads the identity and the configuration of the system below root.
@@ -151,6 +153,7 @@ func open(root string, events *distro.Events) (*System, error) {
 		return nil, err
 	}
 	s.empty = len(entries) <= 1 // ALPM_DB_VERSION
+	s.unnamed = word(release.ID) == ""
 	s.id = lockfile.System{
 		Distro:  cmp.Or(word(release.ID), "arch"),
 		Version: cmp.Or(word(version(release)), "-"),

@@ -94,8 +94,8 @@ func readPackageFile(name string) (*pacman.Desc, error) {
 	return p, errors.Join(err, f.Close())
 }
 
-// checkLock refuses a lock of another system. The version does not count where
-// one of them has none, as Arch Linux itself; into a root without a package
+// checkLock refuses a lock of another system. What either does not say does
+// not count, such as the version of Arch Linux; into a root without a package
 // any lock may be installed.
 func (s *System) checkLock(lock *lockfile.Lock) error {
 	want, have := lock.System, s.id
@@ -103,7 +103,8 @@ func (s *System) checkLock(lock *lockfile.Lock) error {
 		return nil
 	}
 	sameVersion := want.Version == have.Version || want.Version == "-" || have.Version == "-"
-	if want.Distro == have.Distro && sameVersion && want.Arch == have.Arch {
+	sameArch := want.Arch == have.Arch || have.Arch == "-"
+	if (want.Distro == have.Distro || s.unnamed) && sameVersion && sameArch {
 		return nil
 	}
 	return &distro.MismatchError{Root: s.Root, Lock: want.String(), Have: have.String()}
