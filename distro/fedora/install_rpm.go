@@ -22,14 +22,12 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, set jobSet) 
 	}
 	defer stage.remove()
 	return inRoot(s.Root, s.events, func(root string) error {
-		r := &runner{chroot: root, dir: stage.inside, out: tx.Output}
+		r := &runner{chroot: root, dir: stage.inside, out: tx.Output, always: []string{"--dbpath", "/" + s.place.Dir}}
 		if !own {
 			// The host's rpm must see the files by their names on the host,
-			// and keep to the place and the form of the root's database.
+			// and keep to the form of the root's database.
 			r.chroot, r.dir = "", stage.path
-			r.always = []string{
-				"--root", s.Root, "--dbpath", "/" + s.place.Dir, "--define", "_db_backend " + s.place.Backend,
-			}
+			r.always = append(r.always, "--root", s.Root, "--define", "_db_backend "+s.place.Backend)
 		}
 		// All that is to come is checked at once: the parts may need each
 		// other.

@@ -203,3 +203,50 @@ func TestVerifyTells(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// withOwnRPM gives a root a copy of this machine's rpm, with all it needs.
+func withOwnRPM(t *testing.T, root string) {
+	t.Helper()
+	needTools(t, "ldd")
+	for _, program := range []string{"/usr/bin/rpm", "/bin/sh"} {
+		run(t, "cp", "--parents", "-L", program, root)
+		for _, word := range strings.Fields(run(t, "ldd", program)) {
+			if strings.HasPrefix(word, "/") {
+				run(t, "cp", "--parents", "-L", word, root)
+			}
+		}
+	}
+	run(t, "cp", "--parents", "-r", "/usr/lib/rpm", root)
+	put(t, filepath.Join(root, "etc/rpm/macros"), "%_dbpath /nowhere\n")
+	for _, dir := range []string{"proc", "sys", "dev", "tmp", "root"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestInstallWithOwnRPM has a root with an rpm, which then does the work from
+// within.
+func TestInstallWithOwnRPM(t *testing.T) {
+	needRoot(t)
+	w := newWorkshop(t)
+	pool := t.TempDir()
+	cache := &distrotest.Fetcher{Dir: t.TempDir()}
+	root := newRoot(t, "sqlite")
+	withOwnRPM(t, root)
+	s, warned := openSystem(t, root)
+	lock := keep(t, cache, lockfile.System{Distro: "fedora", Version: "35", Arch: "x86_64"},
+		w.build(t, pool, spec{name: "lib", version: "2.0", release: "1.fc35", epoch: "1", arch: "x86_64", post: `posix.mkdir("/made-by-a-script"); assert(posix.access("/proc/self/status", "r"))`}))
+	if err := install(t, s, lock, cache); err != nil {
+		t.Fatal(err)
+	}
+	if got := installedNames(t, s); got != "lib 1:2.0-1.fc35 x86_64" || warned() != "" {
+		t.Errorf("installed: %s%s", got, warned())
+	}
+	if _, err := os.Stat(filepath.Join(root, "made-by-a-script")); err != nil {
+		t.Errorf("the script: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "proc/self")); err == nil {
+		t.Error("/proc is mounted for all to see")
+	}
+}
