@@ -26,10 +26,9 @@ type channel struct {
 	repo    apk.Repository
 	index   *apk.Index
 	archive lockfile.Archive
-	// base is the URL, with its login, to which the paths of the archive are
-	// appended; prefix is what all of them begin with.
-	base, prefix string
-	date         time.Time // newest build time that the index tells
+	// prefix is what the paths of the channel begin with in the archive.
+	prefix string
+	date   time.Time // newest build time that the index tells
 }
 
 // branchURL is the URL of a repository of Alpine's own on any mirror: what
@@ -58,17 +57,16 @@ func newChannel(repo apk.Repository, index *apk.Index, keys *keyring) *channel {
 		}
 	}
 	base := repositoryURL(repo)
-	mirror, branch, name, ok := place(base)
+	_, branch, name, ok := place(base)
 	if ok && keys.isAlpine(index.Signer) {
 		// "latest-stable" is another branch every half year.
 		if m := signedBranch.FindStringSubmatch(index.Description); branch == "latest-stable" && m != nil {
 			branch = m[1]
 		}
-		c.base, c.prefix = mirror, branch+"/"+name
+		c.prefix = branch + "/" + name
 		c.archive = lockfile.Archive{Name: knownArchive}
 		return c
 	}
-	c.base = base
 	c.archive = lockfile.Archive{Name: ownName(base), URL: withoutLogin(base)}
 	return c
 }
@@ -114,7 +112,7 @@ func ownName(base string) string {
 			words = append(words, lockfile.ArchiveName(w, ""))
 		}
 	}
-	if len(words) == 0 || len(words) == 1 && words[0] == knownArchive {
+	if len(words) < 2 {
 		words = append(words, "repository") // never the name of the known one
 	}
 	return strings.Join(words, "/")
@@ -147,7 +145,7 @@ func (c *channel) path(r apk.Record, arch string) string {
 
 // url returns where the record's file is.
 func (c *channel) url(r apk.Record, arch string) string {
-	return joinURL(c.base, c.path(r, arch))
+	return joinURL(repositoryURL(c.repo), c.packagePath(r, arch))
 }
 
 // joinURL appends a path to a URL, escaping what a URL could not have.

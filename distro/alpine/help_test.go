@@ -220,12 +220,19 @@ func (b blobsOf) Path(_ context.Context, d lockfile.Digest) (string, error) {
 // packed makes a package of apk 2, unsigned.
 func packed(t testing.TB, dir, name, version, info string, files map[string]string) string {
 	t.Helper()
-	body := tarGz(t, files, true)
+	control, body := parts(t, name, version, info, files)
+	path := filepath.Join(dir, name+"-"+version+".apk")
+	put(t, path, string(control)+string(body))
+	return path
+}
+
+// parts makes the control and the data segment of a package.
+func parts(t testing.TB, name, version, info string, files map[string]string) (control, body []byte) {
+	t.Helper()
+	body = tarGz(t, files, true)
 	text := "pkgname = " + name + "\npkgver = " + version + "\nsize = 1\narch = noarch\n" + info
 	text += fmt.Sprintf("datahash = %s\n", lockfile.DigestOf(body))
-	path := filepath.Join(dir, name+"-"+version+".apk")
-	put(t, path, string(append(tarGz(t, map[string]string{".PKGINFO": text}, false), body...)))
-	return path
+	return tarGz(t, map[string]string{".PKGINFO": text}, false), body
 }
 
 // tarGz makes one gzip member of a tar; whole says that its end is in it.

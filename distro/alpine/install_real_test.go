@@ -39,10 +39,11 @@ func isoRoot(t testing.TB) (root, iso string) {
 	return filepath.Join(tools, "target"), iso
 }
 
-// chroot runs a program of a root, which must succeed.
+// chroot runs a program of a root, which must succeed. What it mounts there
+// goes with it.
 func chroot(t testing.TB, root string, command ...string) string {
 	t.Helper()
-	cmd := exec.Command("chroot", append([]string{root}, command...)...)
+	cmd := exec.Command("unshare", append([]string{"-m", "chroot", root}, command...)...)
 	cmd.Env = environment
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -1,11 +1,11 @@
 package alpine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -15,7 +15,7 @@ import (
 
 // maxDatabase bounds the database of installed packages, which lists every
 // file of every package.
-const maxDatabase = 1 << 30
+const maxDatabase = 1 << 29
 
 // A BrokenError says that packages are not installed whole.
 type BrokenError struct {
@@ -28,24 +28,32 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("%s has packages that are not installed whole: %s; \"apk fix\" mends them", e.Root, strings.Join(e.Packages, ", "))
 }
 
+// virtualMark stands before the names of virtual packages while the database
+// is read: the reader takes no name that begins with a dot.
+const virtualMark = "virtual_"
+
 // database reads what apk has installed, virtual packages among it.
 func (s *System) database() ([]apk.Record, error) {
 	name, err := s.stateFile()
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.Files.Open(name)
+	data, err := s.Files.ReadFile(name, maxDatabase)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	limited := &io.LimitedReader{R: f, N: maxDatabase}
-	records, err := apk.ReadInstalled(limited)
-	if err == nil && limited.N == 0 {
-		err = fmt.Errorf("longer than %d bytes", maxDatabase)
+	marked := bytes.Contains(data, []byte("\nP:."))
+	if marked {
+		data = bytes.ReplaceAll(data, []byte("\nP:."), []byte("\nP:"+virtualMark+"."))
 	}
+	records, err := apk.ReadInstalled(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Files.Join(name), err)
+	}
+	for i := range records {
+		if rest, ok := strings.CutPrefix(records[i].Name, virtualMark+"."); marked && ok {
+			records[i].Name = "." + rest
+		}
 	}
 	return records, nil
 }

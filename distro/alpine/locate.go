@@ -227,8 +227,8 @@ func identityOf(r apk.Record) string {
 // places returns the URLs at which a sighted file may be.
 func (l *locating) places(a sighting) []string {
 	arch := l.s.id.Arch
-	if dir, ok := localDir(a.channel.base); ok {
-		return l.shelf.inRoot(dir + "/" + a.channel.path(a.record, arch))
+	if dir, ok := localDir(repositoryURL(a.channel.repo)); ok {
+		return l.shelf.inRoot(dir + "/" + a.channel.packagePath(a.record, arch))
 	}
 	urls := []string{a.channel.url(a.record, arch)}
 	if a.channel.archive.Name == knownArchive {
@@ -309,7 +309,7 @@ func (l *locating) reason(p distro.Package, rebuilt []sighting, failed error) di
 	case failed != nil:
 		return distro.Reason{Kind: "the index lists it, but its file could not be had", Detail: failed.Error()}
 	case len(rebuilt) > 0:
-		return distro.Reason{Kind: "the repositories have this version rebuilt, which is another file than the one that is installed",
+		return distro.Reason{Kind: "the repositories have another build of this version than the one that is installed",
 			Detail: fmt.Sprintf("%s has %x, installed is %x", rebuilt[0].channel.short(), rebuilt[0].record.Identity, l.installed[p.Name].Identity)}
 	case len(offers) > 0:
 		return distro.Reason{Kind: "the repositories offer other versions now", Detail: strings.Join(offers, ", ")}
