@@ -22,8 +22,8 @@ const (
 
 // A Dependency is what a package requires, provides, conflicts with or
 // obsoletes: a name and perhaps a range of versions. The name is a package's,
-// a file's (it begins with a slash), any other capability's, or a rich
-// dependency's in parentheses, see [ParseRich].
+// a file's (it begins with a slash), any other capability's, or a whole rich
+// dependency in parentheses, which is not taken apart here.
 type Dependency struct {
 	Name  string
 	Flags Flags
@@ -64,8 +64,8 @@ func (d Dependency) IsFile() bool { return strings.HasPrefix(d.Name, "/") }
 
 // Meets reports whether provided, which a package provides, is of the name and
 // of a version that d asks for: their ranges overlap. A version that either
-// leaves open fits any, and so does a release. A rich dependency is met by
-// none: see [Rich].
+// leaves open fits any, and so does a release. A rich dependency is met by none,
+// since no single one could.
 func (d Dependency) Meets(provided Dependency) bool {
 	if d.Name != provided.Name || d.IsRich() {
 		return false
