@@ -159,7 +159,7 @@ func (r *repo) publish() map[string][]byte {
 	}
 	gpg := []string{"gpg", "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""}
 	r.run(append(gpg, "--output", "dists/one/InRelease", "--clearsign", "dists/one/Release")...)
-	r.run(append(gpg, "--output", "dists/one/Release.gpg", "--detach-sign", "dists/one/Release")...)
+	r.run(append(gpg, "--output", "dists/one/Release.gpg", "--armor", "--detach-sign", "dists/one/Release")...)
 	return r.files()
 }
 
