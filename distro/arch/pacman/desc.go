@@ -81,6 +81,7 @@ func (p *Desc) check() error {
 
 // parse adds to p what the sections of data say.
 func (p *Desc) parse(data []byte) error {
+	var values []string
 	for line := 0; len(data) > 0; {
 		var head []byte
 		head, data = cutLine(data)
@@ -91,7 +92,7 @@ func (p *Desc) parse(data []byte) error {
 		if len(head) < 3 || head[0] != '%' || head[len(head)-1] != '%' {
 			return fmt.Errorf("line %d: %.40q is not the head of a section", line, head)
 		}
-		var values []string
+		values = values[:0]
 		known := knownSection(head)
 		first := line + 1
 		for len(data) > 0 {
@@ -164,19 +165,32 @@ func (p *Desc) set(section string, values []string) (err error) {
 	case "%REASON%":
 		p.Dependency = v == "1"
 	default:
-		p.add(section, values)
+		if l := p.list(section); l != nil {
+			*l = append(*l, values...)
+		}
 	}
 	return err
 }
 
-// add takes the values of a section that is a list.
-func (p *Desc) add(section string, values []string) {
-	lists := map[string]*[]string{
-		"%VALIDATION%": &p.Validation, "%DEPENDS%": &p.Depends, "%OPTDEPENDS%": &p.OptDepends, "%PROVIDES%": &p.Provides,
-		"%CONFLICTS%": &p.Conflicts, "%REPLACES%": &p.Replaces, "%GROUPS%": &p.Groups,
+// list returns the field of a section that is a list.
+func (p *Desc) list(section string) *[]string {
+	switch section {
+	case "%VALIDATION%":
+		return &p.Validation
+	case "%DEPENDS%":
+		return &p.Depends
+	case "%OPTDEPENDS%":
+		return &p.OptDepends
+	case "%PROVIDES%":
+		return &p.Provides
+	case "%CONFLICTS%":
+		return &p.Conflicts
+	case "%REPLACES%":
+		return &p.Replaces
+	case "%GROUPS%":
+		return &p.Groups
 	}
-	l := lists[section]
-	*l = append(*l, values...)
+	return nil
 }
 
 // setOnce refuses a second value that differs: which of two counts is not for

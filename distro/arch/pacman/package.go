@@ -26,7 +26,7 @@ func ReadPackage(r io.Reader) (*Desc, error) {
 		return nil, fmt.Errorf("the package cannot be read: %w", err)
 	}
 	defer plain.Close()
-	t := tar.NewReader(&bounded{r: plain, n: maxUnpack})
+	t := tar.NewReader(&bounded{plain, maxUnpack})
 	for range maxMembers {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {

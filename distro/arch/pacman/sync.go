@@ -1,8 +1,6 @@
 package pacman
 
 import (
-	"archive/tar"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -30,29 +28,22 @@ func ReadSync(r io.Reader, want func(name string) bool) ([]Desc, error) {
 	}
 	defer plain.Close()
 	d := database{want: want, at: map[string]int{}}
-	whole := &bounded{r: plain, n: maxDatabase}
-	t := tar.NewReader(whole)
+	m := newMembers(plain, maxDatabase)
 	for {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			break
+		name, regular, err := m.next()
+		if err == io.EOF {
+			return d.finish()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the database cannot be read: %w", err)
 		}
-		if err := d.add(h, t); err != nil {
-			return nil, fmt.Errorf("%.200s: %w", h.Name, err)
+		if !regular {
+			continue
+		}
+		if err := d.add(string(name), m); err != nil {
+			return nil, fmt.Errorf("%.200s: %w", name, err)
 		}
 	}
-	if !whole.zeros {
-		return nil, errors.New("the database is cut off: it has no end mark")
-	}
-	// What pads the tar is read as well, for the sake of the checksum that
-	// follows it.
-	if _, err := io.Copy(io.Discard, whole); err != nil {
-		return nil, fmt.Errorf("the database cannot be read: %w", err)
-	}
-	return d.finish()
 }
 
 // A database collects what the members of its tar say.
@@ -63,10 +54,10 @@ type database struct {
 	at      map[string]int // of a folder, in both
 }
 
-// add reads one member, if it describes a package that is wanted.
-func (d *database) add(h *tar.Header, r io.Reader) error {
-	dir, file := path.Split(strings.TrimPrefix(h.Name, "./"))
-	if h.Typeflag != tar.TypeReg || file != "desc" && file != "depends" {
+// add reads a file, if it describes a package that is wanted.
+func (d *database) add(member string, m *members) error {
+	dir, file := path.Split(strings.TrimPrefix(member, "./"))
+	if file != "desc" && file != "depends" {
 		return nil
 	}
 	dir = strings.TrimSuffix(dir, "/")
@@ -77,7 +68,7 @@ func (d *database) add(h *tar.Header, r io.Reader) error {
 	if d.want != nil && !d.want(name) {
 		return nil
 	}
-	data, err := readBounded(r, maxDesc)
+	data, err := m.body(maxDesc)
 	if err != nil {
 		return err
 	}
@@ -106,24 +97,4 @@ func (d *database) finish() ([]Desc, error) {
 		}
 	}
 	return d.descs, nil
-}
-
-// bounded fails after n bytes, and notes whether the last that were read were
-// zeros, as at the end of a tar.
-type bounded struct {
-	r     io.Reader
-	n     int64
-	zeros bool
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.n <= 0 {
-		return 0, errors.New("it unpacks to more than anything real")
-	}
-	n, err := b.r.Read(p[:min(int64(len(p)), b.n)])
-	b.n -= int64(n)
-	if n > 0 {
-		b.zeros = p[0] == 0 && p[n-1] == 0 && len(bytes.TrimLeft(p[:n], "\x00")) == 0
-	}
-	return n, err
 }
