@@ -146,7 +146,6 @@ func (l *locating) inDatabases(ctx context.Context) error {
 		v := verdicts[i]
 		if v.refused != nil {
 			l.reasons[identity(x.Desc)] = distro.Reason{Kind: v.kind, Detail: v.refused.Error()}
-			l.s.events.Warning(fmt.Sprintf("%s of %s is not used: %s: %v", x.Filename, x.from.repo.Name, v.kind, v.refused))
 			continue
 		}
 		if v.noBytes {
@@ -154,8 +153,28 @@ func (l *locating) inDatabases(ctx context.Context) error {
 		}
 		found[identity(x.Desc)] = located{x.entry(!v.signed), x.BuildDate}
 	}
+	l.s.warnRefused(chosen, verdicts)
 	l.take(found)
 	return nil
+}
+
+// warnRefused tells of what is not used, once for each reason.
+func (s *System) warnRefused(chosen []sighting, verdicts []verdict) {
+	files := map[string][]string{}
+	for i, v := range verdicts {
+		if v.refused != nil {
+			why := v.kind + ": " + v.refused.Error()
+			files[why] = append(files[why], chosen[i].Filename)
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(files)) {
+		of := files[why]
+		more := ""
+		if len(of) > 1 {
+			more = fmt.Sprintf(" and %d others", len(of)-1)
+		}
+		s.events.Warning(fmt.Sprintf("%s%s cannot be located: %s", of[0], more, why))
+	}
 }
 
 // best chooses among the same build in several repositories: of a signed

@@ -30,7 +30,7 @@ type shelved struct {
 }
 
 // shelves are the directories of package files: pacman's cache in the root,
-// and those that the user gave.
+// repositories that lie in the root, and what the user gave.
 type shelves struct {
 	byName map[string][]shelved
 	// compared are the files that compare has told of.
@@ -40,11 +40,19 @@ type shelves struct {
 // shelves lists the files of wanted packages.
 func (s *System) shelves(directories []string, want func(string) bool) *shelves {
 	out := &shelves{byName: map[string][]shelved{}}
-	for _, dir := range s.Config.CacheDirs {
+	dirs := slices.Clone(s.Config.CacheDirs)
+	for i := range s.Config.Repositories {
+		for _, server := range s.servers(&s.Config.Repositories[i], true) {
+			if dir, ok := filePath(server); ok && !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	for _, dir := range dirs {
 		entries, err := s.Files.ReadDir(dir)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
-				s.events.Warning(fmt.Sprintf("the package cache %s is not used: %v", dir, err))
+				s.events.Warning(fmt.Sprintf("the directory of packages %s is not used: %v", dir, err))
 			}
 			continue
 		}

@@ -48,6 +48,10 @@ func TestSignedOnlyOverBytes(t *testing.T) {
 		"root's cache": {func(w *world, req *distro.LocateRequest) {
 			w.put("var/cache/pacman/pkg/"+foo.file(), foo.data)
 		}, "signed"},
+		"a repository in the root": {func(w *world, req *distro.LocateRequest) {
+			w.config("SigLevel = Required DatabaseOptional", "Server = file:///srv/$repo")
+			w.put("srv/core/"+foo.file(), foo.data)
+		}, "signed"},
 		"given directory": {func(w *world, req *distro.LocateRequest) {
 			dir := t.TempDir()
 			writeTo(t, filepath.Join(dir, "deep/down", strings.ReplaceAll(foo.file(), ":", "%3A")), foo.data)

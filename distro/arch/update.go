@@ -3,6 +3,7 @@ package arch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,7 @@ type update struct {
 	// signatures are the lock's entries of detached signatures, by the path
 	// of the package.
 	signatures map[string]lockfile.Entry
+	out        *distro.Located
 }
 
 // prepare finds the locked packages in the databases and the root.
@@ -122,57 +124,21 @@ func (u *update) describe(p distro.Package, e *lockfile.Entry, installed []*pacm
 // result makes a lock of what was chosen. What is as it was keeps its entry;
 // what the lock was missing is looked for again.
 func (u *update) result(ctx context.Context) (*distro.Located, error) {
-	out := &distro.Located{Lock: &lockfile.Lock{System: u.s.ID()}, Reasons: map[lockfile.Missing]distro.Reason{}}
+	u.out = &distro.Located{Lock: &lockfile.Lock{System: u.s.ID()}, Reasons: map[lockfile.Missing]distro.Reason{}}
 	var fresh []sighting
 	var again []distro.Package
-	date := time.Time{}
-	newest := func(t time.Time) {
-		if t.After(date) {
-			date = t
-		}
-	}
 	for _, o := range u.chosen {
 		switch {
 		case o.entry != nil:
-			out.Lock.Entries = append(out.Lock.Entries, *o.entry)
-			if sig, ok := u.signatures[o.entry.Path]; ok {
-				out.Lock.Entries = append(out.Lock.Entries, sig)
-			}
-			if o.BuildDate.IsZero() {
-				newest(u.lock.Date)
-			}
-			newest(o.BuildDate)
+			u.keep(o)
 		case o.from != nil:
 			fresh = append(fresh, sighting{o.from, o.Desc})
 		default:
 			again = append(again, identity(o.Desc))
 		}
 	}
-	slices.SortFunc(fresh, func(a, b sighting) int { return strings.Compare(a.Name, b.Name) })
-	verdicts, err := u.verify.all(ctx, fresh)
-	if err != nil {
+	if err := u.addFresh(ctx, fresh); err != nil {
 		return nil, err
-	}
-	for i, x := range fresh {
-		v := verdicts[i]
-		if v.refused != nil {
-			m := identity(x.Desc).Missing()
-			out.Lock.Missing = append(out.Lock.Missing, m)
-			out.Reasons[m] = distro.Reason{Kind: v.kind, Detail: v.refused.Error()}
-			continue
-		}
-		e := x.entry(!v.signed)
-		if old := u.locked[x.Name]; old != nil && old.entry != nil {
-			e.Comments = old.entry.Comments
-		}
-		out.Lock.Entries = append(out.Lock.Entries, e)
-		newest(x.BuildDate)
-		if v.noBytes {
-			u.unverified++
-		}
-	}
-	if u.unverified > 0 {
-		u.s.events.Warning(u.unverifiedNote())
 	}
 	if len(again) > 0 {
 		req := u.req
@@ -181,14 +147,63 @@ func (u *update) result(ctx context.Context) (*distro.Located, error) {
 		if err != nil {
 			return nil, err
 		}
-		out.Lock.Entries = append(out.Lock.Entries, more.Lock.Entries...)
-		out.Lock.Missing = append(out.Lock.Missing, more.Lock.Missing...)
-		for m, r := range more.Reasons {
-			out.Reasons[m] = r
-		}
-		out.Hints = more.Hints
-		newest(more.Lock.Date)
+		u.out.Lock.Entries = append(u.out.Lock.Entries, more.Lock.Entries...)
+		u.out.Lock.Missing = append(u.out.Lock.Missing, more.Lock.Missing...)
+		maps.Copy(u.out.Reasons, more.Reasons)
+		u.out.Hints = more.Hints
+		u.newest(more.Lock.Date)
 	}
-	out.Lock.Date = date.UTC().Truncate(time.Second)
-	return out, out.Lock.Sort()
+	u.out.Lock.Date = u.out.Lock.Date.UTC().Truncate(time.Second)
+	return u.out, u.out.Lock.Sort()
+}
+
+// newest has the lock's date be not before t.
+func (u *update) newest(t time.Time) {
+	if t.After(u.out.Lock.Date) {
+		u.out.Lock.Date = t
+	}
+}
+
+// keep takes over an entry of the lock, with its signature if it has one.
+func (u *update) keep(o *offer) {
+	u.out.Lock.Entries = append(u.out.Lock.Entries, *o.entry)
+	if sig, ok := u.signatures[o.entry.Path]; ok {
+		u.out.Lock.Entries = append(u.out.Lock.Entries, sig)
+	}
+	if o.BuildDate.IsZero() {
+		u.newest(u.lock.Date)
+	}
+	u.newest(o.BuildDate)
+}
+
+// addFresh adds what is out of databases, judged as Locate does.
+func (u *update) addFresh(ctx context.Context, fresh []sighting) error {
+	slices.SortFunc(fresh, func(a, b sighting) int { return strings.Compare(a.Name, b.Name) })
+	verdicts, err := u.verify.all(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	u.s.warnRefused(fresh, verdicts)
+	for i, x := range fresh {
+		v := verdicts[i]
+		if v.refused != nil {
+			m := identity(x.Desc).Missing()
+			u.out.Lock.Missing = append(u.out.Lock.Missing, m)
+			u.out.Reasons[m] = distro.Reason{Kind: v.kind, Detail: v.refused.Error()}
+			continue
+		}
+		e := x.entry(!v.signed)
+		if old := u.locked[x.Name]; old != nil && old.entry != nil {
+			e.Comments = old.entry.Comments
+		}
+		u.out.Lock.Entries = append(u.out.Lock.Entries, e)
+		u.newest(x.BuildDate)
+		if v.noBytes {
+			u.unverified++
+		}
+	}
+	if u.unverified > 0 {
+		u.s.events.Warning(u.unverifiedNote())
+	}
+	return nil
 }
