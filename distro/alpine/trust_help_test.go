@@ -89,6 +89,9 @@ func signedIndex(t testing.TB, s *signer, dir, description string) []byte {
 				text += word + map[bool]string{true: "\n", false: " "}[i == len(list)-1]
 			}
 		}
+		if r.ProviderPriority > 0 {
+			text += fmt.Sprintf("k:%d\n", r.ProviderPriority)
+		}
 		text += "\n"
 	}
 	member := tarGz(t, map[string]string{"APKINDEX": text, "DESCRIPTION": description}, true)

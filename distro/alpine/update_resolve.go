@@ -99,7 +99,10 @@ func (r *resolver) attempt() (culprit *offer, why string, err error) {
 				if culprit != nil || err != nil {
 					return culprit, w.String(), err
 				}
-				continue
+				if o = r.locked[w.dependency.Name]; w.by != nil || o == nil || r.chosen[o.record.Name] != nil {
+					continue
+				}
+				// World wants what nobody has: what is there stays.
 			}
 			r.chosen[o.record.Name] = o
 			queue = append(queue, wants(o, w.tag)...)
