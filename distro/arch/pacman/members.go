@@ -48,7 +48,7 @@ func (m *members) next() (name []byte, regular bool, err error) {
 		return nil, false, cutOff(err)
 	}
 	if m.block == [blockSize]byte{} {
-		return nil, false, m.drain()
+		return nil, false, m.end()
 	}
 	size, ok := plainHeader(&m.block)
 	if !ok {
@@ -79,6 +79,20 @@ func (m *members) nextSlow() (name []byte, regular bool, err error) {
 		return nil, false, err
 	}
 	return []byte(h.Name), h.Typeflag == tar.TypeReg, nil
+}
+
+// end takes the second of the two blocks of zeros that mark the end. There are
+// tars with one alone.
+func (m *members) end() error {
+	switch _, err := io.ReadFull(m.r, m.block[:]); {
+	case err == io.EOF:
+		return io.EOF
+	case err != nil:
+		return cutOff(err)
+	case m.block != [blockSize]byte{}:
+		return errors.New("something follows its end mark")
+	}
+	return m.drain()
 }
 
 // drain reads to the end and returns io.EOF.

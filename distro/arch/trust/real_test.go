@@ -102,20 +102,54 @@ func TestRealPackages(t *testing.T) {
 	}
 }
 
+// All packages of the databases are by keys that are trusted; some signatures
+// of old are by SHA-1.
 func TestRealDatabase(t *testing.T) {
 	k := load(t, realFiles(t))
-	reasons := map[string]int{}
+	reasons := map[error]int{}
 	for name, d := range realPackages(t) {
 		_, err := k.Inspect(d.Signature)
 		var e *Error
-		if errors.As(err, &e) {
-			reasons[e.Err.Error()]++
-			t.Logf("%s: %v", name, err)
-		} else if err == nil {
-			reasons["good"]++
+		if err != nil && !errors.As(err, &e) {
+			t.Fatalf("%s: %v", name, err)
 		}
+		if err != nil {
+			reasons[e.Err]++
+			continue
+		}
+		reasons[nil]++
+	}
+	want := map[error]int{nil: 3056, ErrWeakDigest: 238}
+	if !maps.Equal(reasons, want) {
+		t.Errorf("got %v, want %v", reasons, want)
+	}
+}
+
+// The state of 2026 has no keyring; that of 2017 knows a few of its signers.
+func TestYoungerDatabase(t *testing.T) {
+	k := load(t, realFiles(t))
+	f, err := os.Open(filepath.Join(dataDir(t, "arch/local-2026-03-x86_64"), "var/lib/pacman/sync/core.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	descs, err := pacman.ReadSync(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[error]int{}
+	for _, d := range descs {
+		_, err := k.Inspect(d.Signature)
+		var e *Error
+		if errors.As(err, &e) {
+			err = e.Err
+		}
+		reasons[err]++
 	}
 	t.Log(reasons)
+	if reasons[ErrUnknownKey] == 0 || reasons[nil] == len(descs) || reasons[ErrMalformed] > 0 || reasons[ErrWeakDigest] > 0 {
+		t.Errorf("%v of %d", reasons, len(descs))
+	}
 }
 
 func BenchmarkInspect160(b *testing.B) {
