@@ -383,3 +383,9 @@ func updated(r *rig) *rig {
 	r.want(packagesPath, 200, nil)
 	return r
 }
+
+// get2 reads a file of the state.
+func (r *rig) get2(name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(r.conf.State, name))
+	return string(b), err
+}

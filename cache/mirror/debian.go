@@ -217,7 +217,7 @@ func (d *Debian) Packages(index File, r io.Reader, yield func(Package) error) er
 	return deb822.Scan(r, fields, func(v [][]byte) error {
 		p := Package{Name: string(v[0]), Version: string(v[1]), Arch: string(v[2]), Path: cleanPath(string(v[3]))}
 		size, err := strconv.ParseInt(string(v[4]), 10, 64)
-		if err != nil || size < 0 || p.Digest.UnmarshalText(v[5]) != nil || lockfile.CheckPath(p.Path) != nil {
+		if err != nil || size < 0 || p.Digest.UnmarshalText(v[5]) != nil || p.Digest.IsZero() || lockfile.CheckPath(p.Path) != nil {
 			return nil // nothing can be checked by such a record
 		}
 		p.Size = size
@@ -274,7 +274,7 @@ func eachChecksum(value []byte, f func(lockfile.Digest, int64, string) error) er
 			continue
 		}
 		var digest lockfile.Digest
-		if len(w) != 3 || digest.UnmarshalText(w[0]) != nil {
+		if len(w) != 3 || digest.UnmarshalText(w[0]) != nil || digest.IsZero() {
 			return fmt.Errorf("a line %q where a digest, a size and a name are due", line[:min(len(line), 60)])
 		}
 		size, err := strconv.ParseInt(string(w[1]), 10, 64)

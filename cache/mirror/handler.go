@@ -28,8 +28,7 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(path, "api/"):
 		m.serveAPI(w, r, strings.TrimPrefix(path, "api/"))
 	case !onlyRead(r):
-		w.Header().Set("Allow", "GET, HEAD")
-		m.refuse(w, http.StatusMethodNotAllowed, "only GET and HEAD are for mirrors\n")
+		m.refuseMethod(w, r)
 	case path == "healthz":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
@@ -42,6 +41,18 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func onlyRead(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength == 0
+}
+
+// refuseMethod answers what is not onlyRead. What a body holds is nobody's
+// next request: the connection ends.
+func (m *Mirror) refuseMethod(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close")
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		m.refuse(w, http.StatusBadRequest, "a question to a mirror has no body\n")
+		return
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	m.refuse(w, http.StatusMethodNotAllowed, "only GET and HEAD are for mirrors\n")
 }
 
 // safeHost is how the client calls the mirror, for messages.
@@ -112,8 +123,7 @@ func (m *Mirror) serveProxy(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !onlyRead(r) {
-		w.Header().Set("Allow", "GET, HEAD")
-		m.refuse(w, http.StatusMethodNotAllowed, "only GET and HEAD are for mirrors\n")
+		m.refuseMethod(w, r)
 		return
 	}
 	up, path := m.match(r.URL)
@@ -130,6 +140,9 @@ func clean(s string) string { return oneField(s) }
 // match finds the archive whose root is the longest beginning of a URL.
 func (m *Mirror) match(u *url.URL) (found *upstream, path string) {
 	longest := -1
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, ""
+	}
 	for _, up := range m.upstreams {
 		for _, base := range up.matches {
 			root := strings.TrimSuffix(base.Path, "/") + "/"
