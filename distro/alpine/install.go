@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/distro/alpine/apk"
 	"github.com/samebits/samebits/lockfile"
@@ -28,8 +30,9 @@ type job struct {
 func (j *job) file() string { return fileName(j.record) }
 
 // Pending returns the entries whose packages are not installed at the locked
-// version. The name of a file decides, name-version.apk; what has another name
-// is looked into where its blob is at hand.
+// version. The name of a file decides, name-version.apk. Where its blob is at
+// hand, that is looked into: a file of another name may be installed, and of
+// one version there may be several builds.
 func (s *System) Pending(ctx context.Context, lock *lockfile.Lock, blobs distro.Blobs) ([]lockfile.Entry, error) {
 	if err := s.checkLock(lock); err != nil {
 		return nil, err
@@ -42,27 +45,53 @@ func (s *System) Pending(ctx context.Context, lock *lockfile.Lock, blobs distro.
 	for _, r := range records {
 		have[r.Name] = r
 	}
-	var pending []lockfile.Entry
-	for _, e := range lock.Entries {
+	isPending := make([]bool, len(lock.Entries))
+	var group errgroup.Group
+	group.SetLimit(maxParallel)
+	for i, e := range lock.Entries {
 		name, version, _, named := splitName(e.Base())
-		if !named && blobs != nil {
-			path, err := blobs.Path(ctx, e.Digest)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
-			}
-			if err == nil {
-				r, err := readPackageFile(path)
-				if err != nil {
-					return nil, fmt.Errorf("%s: %w", e.Path, err)
-				}
-				name, version = r.Name, r.Version
-			}
+		if r, ok := have[name]; named && (!ok || r.Version != version || r.Broken != "") {
+			isPending[i] = true
+			continue
 		}
-		if r, ok := have[name]; !ok || r.Version != version || r.Broken != "" {
+		group.Go(func() error {
+			want, err := lookInto(ctx, e, blobs)
+			if errors.Is(err, fs.ErrNotExist) {
+				isPending[i] = !named
+				return nil
+			}
+			r, ok := have[want.Name]
+			isPending[i] = !ok || r.Version != want.Version || r.Broken != "" || len(r.Identity) > 0 && !sameIdentity(r.Identity, want.Identity)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var pending []lockfile.Entry
+	for i, e := range lock.Entries {
+		if isPending[i] {
 			pending = append(pending, e)
 		}
 	}
 	return pending, nil
+}
+
+// lookInto reads which package an entry's file holds. It wraps fs.ErrNotExist
+// where the file is not at hand.
+func lookInto(ctx context.Context, e lockfile.Entry, blobs distro.Blobs) (apk.Record, error) {
+	if blobs == nil {
+		return apk.Record{}, fs.ErrNotExist
+	}
+	path, err := blobs.Path(ctx, e.Digest)
+	if err != nil {
+		return apk.Record{}, err
+	}
+	r, err := readPackageFile(path)
+	if err != nil {
+		return apk.Record{}, fmt.Errorf("%s: %w", e.Path, err)
+	}
+	return r, nil
 }
 
 // checkLock refuses a lock of another system. The version of the system need

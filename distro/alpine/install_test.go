@@ -93,6 +93,12 @@ func TestInstallExactVersions(t *testing.T) {
 		// What is installed of another build is asked for although the
 		// version is the same.
 		built, more := lockOf(t, lock.System, packed(t, again, "built", "1.0-r0", "", map[string]string{"etc/built": "two"}))
+		if pending, err := openRoot(t, root).Pending(t.Context(), built, nil); err != nil || len(pending) > 0 {
+			t.Errorf("by name, the other build is pending: %v %v", pending, err)
+		}
+		if pending, err := openRoot(t, root).Pending(t.Context(), built, more); err != nil || len(pending) != 1 {
+			t.Errorf("by its file, the other build is not pending: %v %v", pending, err)
+		}
 		for d, path := range more {
 			blobs[d] = path
 		}
@@ -312,5 +318,39 @@ func TestMendWorld(t *testing.T) {
 	p.world = []string{"a", "busybox>1", "zlib"}
 	if got, want := strings.Join(p.mendWorld(now), " "), "a busybox>1 meanwhile new zlib"; got != want {
 		t.Errorf("sorted: got %s, want %s", got, want)
+	}
+}
+
+func TestPending(t *testing.T) {
+	dir := t.TempDir()
+	one, two := packed(t, dir, "one", "1.0-r0", "", nil), packed(t, dir, "two", "1.0-r0", "", nil)
+	odd := filepath.Join(dir, "odd.apk")
+	put(t, odd, read(t, one))
+	root := rootWith(t, map[string]string{"etc/apk/arch": "x86_64\n", installedFile: installedFrom(t, one) + record("sick", "1-r0", "x86_64", "f:s")})
+	lock, blobs := lockOf(t, lockfile.System{Distro: "alpine", Version: "3", Arch: "x86_64"}, one, two, odd)
+	for _, path := range []string{"x86_64/sick-1-r0.apk", "x86_64/one-2-r0.apk", "x86_64/nobody-knows.apk"} {
+		lock.Entries = append(lock.Entries, lockfile.Entry{Path: path, Digest: lockfile.DigestOf([]byte(path))})
+	}
+	pending := func(b distro.Blobs) string {
+		got, err := openRoot(t, root).Pending(t.Context(), lock, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range got {
+			names = append(names, e.Base())
+		}
+		return strings.Join(names, " ")
+	}
+	if got, want := pending(blobs), "two-1.0-r0.apk sick-1-r0.apk one-2-r0.apk nobody-knows.apk"; got != want {
+		t.Errorf("with files: %s, want %s", got, want)
+	}
+	if got, want := pending(nil), "odd.apk two-1.0-r0.apk sick-1-r0.apk one-2-r0.apk nobody-knows.apk"; got != want {
+		t.Errorf("without files: %s, want %s", got, want)
+	}
+	broken, bad := lockOf(t, lock.System, filepath.Join(root, "etc/apk/arch"))
+	broken.Entries[0].Path = "x86_64/one-1.0-r0.apk"
+	if _, err := openRoot(t, root).Pending(t.Context(), broken, bad); err == nil {
+		t.Error("what is no package is taken for one")
 	}
 }
