@@ -44,51 +44,47 @@ func install(t *testing.T, s *System, lock *lockfile.Lock, cache distro.Blobs) e
 
 var wantsScript = spec{name: "app", version: "1.0", release: "1.fc35", more: "Requires: lib >= 2\nRequires: /usr/share/data", post: `posix.mkdir("/made-by-a-script")`}
 
-// TestInstall installs into roots with each kind of database that rpm writes.
+// TestInstall installs into an empty root that has no rpm of its own.
 func TestInstall(t *testing.T) {
 	needRoot(t)
 	w := newWorkshop(t)
-	for _, backend := range []string{"sqlite", "ndb"} {
-		t.Run(backend, func(t *testing.T) {
-			pool := t.TempDir()
-			cache := &distrotest.Fetcher{Dir: t.TempDir()}
-			id := lockfile.System{Distro: "fedora", Version: "35", Arch: "x86_64"}
-			lock := keep(t, cache, id,
-				w.build(t, pool, wantsScript),
-				w.build(t, pool, spec{name: "lib", version: "2.0", release: "1.fc35", epoch: "1", arch: "x86_64"}),
-				w.build(t, pool, spec{name: "data", version: "1", release: "1"}))
-			s, _ := openSystem(t, newRoot(t, backend))
-			var said bytes.Buffer
-			if err := s.Install(t.Context(), distro.Transaction{Lock: lock, Entries: lock.Entries, Blobs: cache, Output: &said, DryRun: true}); err != nil {
-				t.Fatal(err)
-			}
-			if !strings.Contains(said.String(), "install lib 1:2.0-1.fc35 x86_64\n") {
-				t.Errorf("the plan: %s", said.String())
-			}
-			if got := installedNames(t, s); got != "" {
-				t.Errorf("a dry run installed %s", got)
-			}
-			if err := install(t, s, lock, cache); err != nil {
-				t.Fatal(err)
-			}
-			if got := installedNames(t, s); got != "app 1.0-1.fc35 noarch, data 1-1 noarch, lib 1:2.0-1.fc35 x86_64" {
-				t.Errorf("installed: %s", got)
-			}
-			if _, err := os.Stat(filepath.Join(s.Root, "made-by-a-script")); err != nil {
-				t.Errorf("the script of app: %v", err)
-			}
-			again, _ := openSystem(t, s.Root)
-			if again.ID() != id || again.place.Backend != backend {
-				t.Errorf("the root is %s with %s now", again.ID(), again.place.Backend)
-			}
-			pending, err := again.Pending(t.Context(), lock, nil)
-			if err != nil || len(pending) > 0 {
-				t.Errorf("pending after the installation: %v, %v", pending, err)
-			}
-			if leftover, _ := filepath.Glob(filepath.Join(s.Root, "var/lib/rpm", stagePrefix+"*")); leftover != nil {
-				t.Errorf("left: %q", leftover)
-			}
-		})
+	pool := t.TempDir()
+	cache := &distrotest.Fetcher{Dir: t.TempDir()}
+	id := lockfile.System{Distro: "fedora", Version: "35", Arch: "x86_64"}
+	lock := keep(t, cache, id,
+		w.build(t, pool, wantsScript),
+		w.build(t, pool, spec{name: "lib", version: "2.0", release: "1.fc35", epoch: "1", arch: "x86_64"}),
+		w.build(t, pool, spec{name: "data", version: "1", release: "1"}))
+	s, _ := openSystem(t, newRoot(t))
+	var said bytes.Buffer
+	if err := s.Install(t.Context(), distro.Transaction{Lock: lock, Entries: lock.Entries, Blobs: cache, Output: &said, DryRun: true}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), "install lib 1:2.0-1.fc35 x86_64\n") {
+		t.Errorf("the plan: %s", said.String())
+	}
+	if got := installedNames(t, s); got != "" {
+		t.Errorf("a dry run installed %s", got)
+	}
+	if err := install(t, s, lock, cache); err != nil {
+		t.Fatal(err)
+	}
+	if got := installedNames(t, s); got != "app 1.0-1.fc35 noarch, data 1-1 noarch, lib 1:2.0-1.fc35 x86_64" {
+		t.Errorf("installed: %s", got)
+	}
+	if _, err := os.Stat(filepath.Join(s.Root, "made-by-a-script")); err != nil {
+		t.Errorf("the script of app: %v", err)
+	}
+	again, _ := openSystem(t, s.Root)
+	if again.ID() != id {
+		t.Errorf("the root is %s now", again.ID())
+	}
+	pending, err := again.Pending(t.Context(), lock, nil)
+	if err != nil || len(pending) > 0 {
+		t.Errorf("pending after the installation: %v, %v", pending, err)
+	}
+	if leftover, _ := filepath.Glob(filepath.Join(s.Root, "var/lib/rpm", stagePrefix+"*")); leftover != nil {
+		t.Errorf("left: %q", leftover)
 	}
 }
 
@@ -99,7 +95,7 @@ func TestReplaceAndAdd(t *testing.T) {
 	w := newWorkshop(t)
 	pool := t.TempDir()
 	cache := &distrotest.Fetcher{Dir: t.TempDir()}
-	root := newRoot(t, "sqlite")
+	root := newRoot(t)
 	kernel := func(v string) spec {
 		return spec{name: "kernel-core", version: v, release: "1", more: "Provides: installonlypkg(kernel)\nRequires: firmware"}
 	}
@@ -110,7 +106,7 @@ func TestReplaceAndAdd(t *testing.T) {
 	} {
 		files = append(files, w.build(t, pool, s))
 	}
-	rpmInstall(t, root, "sqlite", files...)
+	rpmInstall(t, root, files...)
 	s, _ := openSystem(t, root)
 	lock := keep(t, cache, s.ID(),
 		w.build(t, pool, spec{name: "up", version: "2", release: "1"}),
@@ -131,8 +127,8 @@ func TestInstallRefuses(t *testing.T) {
 	w := newWorkshop(t)
 	pool := t.TempDir()
 	cache := &distrotest.Fetcher{Dir: t.TempDir()}
-	root := newRoot(t, "sqlite")
-	rpmInstall(t, root, "sqlite", w.build(t, pool, spec{name: "base", version: "1", release: "1", arch: "x86_64"}))
+	root := newRoot(t)
+	rpmInstall(t, root, w.build(t, pool, spec{name: "base", version: "1", release: "1", arch: "x86_64"}))
 	s, _ := openSystem(t, root)
 
 	lock := keep(t, cache, s.ID(), w.build(t, pool, wantsScript))
@@ -169,8 +165,8 @@ func TestVerifyTells(t *testing.T) {
 	w := newWorkshop(t)
 	pool := t.TempDir()
 	cache := &distrotest.Fetcher{Dir: t.TempDir()}
-	root := newRoot(t, "sqlite")
-	rpmInstall(t, root, "sqlite", w.build(t, pool, spec{name: "up", version: "1", release: "1"}), w.build(t, pool, spec{name: "gone", version: "1", release: "1"}),
+	root := newRoot(t)
+	rpmInstall(t, root, w.build(t, pool, spec{name: "up", version: "1", release: "1"}), w.build(t, pool, spec{name: "gone", version: "1", release: "1"}),
 		w.build(t, pool, spec{name: "twin", version: "1", release: "1", vendor: "first"}))
 	s, _ := openSystem(t, root)
 	before, err := s.packages(t.Context())
@@ -232,7 +228,7 @@ func TestInstallWithOwnRPM(t *testing.T) {
 	w := newWorkshop(t)
 	pool := t.TempDir()
 	cache := &distrotest.Fetcher{Dir: t.TempDir()}
-	root := newRoot(t, "sqlite")
+	root := newRoot(t)
 	withOwnRPM(t, root)
 	s, warned := openSystem(t, root)
 	lock := keep(t, cache, lockfile.System{Distro: "fedora", Version: "35", Arch: "x86_64"},

@@ -40,8 +40,8 @@ func newWorld(t *testing.T, configure ...string) *world {
 	w.repository(t, w.repo, worldPackages...)
 	w.server = httptest.NewServer(http.FileServer(http.Dir(top)))
 	t.Cleanup(w.server.Close)
-	w.root = newRoot(t, "sqlite")
-	rpmInstall(t, w.root, "sqlite", w.packages(t)...)
+	w.root = newRoot(t)
+	rpmInstall(t, w.root, w.packages(t)...)
 	w.configure(t, w.root, "fedora", w.base(), configure...)
 	return w
 }
@@ -195,7 +195,7 @@ func TestLocateSignedIndex(t *testing.T) {
 		"no signature":   {func(d string) { os.Remove(d + "/repomd.xml.asc") }, "has to be signed"},
 		"a changed file": {func(d string) { appendTo(t, d+"/repomd.xml", "\n") }, "does not verify"},
 		"another key": {func(d string) {
-			other := newWorkshop(t)
+			other := stranger(t)
 			run(t, "gpg", "--homedir", other.home, "--batch", "--yes", "--armor", "--detach-sign", d+"/repomd.xml")
 		}, "not trusted"},
 		"a changed primary": {func(d string) {
@@ -243,7 +243,7 @@ func TestLocateRefuses(t *testing.T) {
 			w.index(t, w.repo)
 		}, "no signature"},
 		"a key that is not trusted": {func(t *testing.T, w *world, file string) {
-			newWorkshop(t).sign(t, file)
+			stranger(t).sign(t, file)
 			w.index(t, w.repo)
 		}, "not trusted"},
 		"another build": {func(t *testing.T, w *world, file string) {
@@ -376,7 +376,7 @@ func TestGenerateFetchInstall(t *testing.T) {
 		}
 		body.Close()
 	}
-	second := newRoot(t, "sqlite")
+	second := newRoot(t)
 	s, _ := openSystem(t, second)
 	if err := install(t, s, lock, fetched); err != nil {
 		t.Fatal(err)
