@@ -110,8 +110,9 @@ type Rule struct {
 	Name string
 	// Reason says what differs and why nothing is lost, in a sentence.
 	Reason string
-	// Remove are patterns of what is left out.
-	Remove []string
+	// Remove are patterns of what is left out, but for what Keep has patterns
+	// of.
+	Remove, Keep []string
 	// Empty are patterns of files that lose their content.
 	Empty []string
 	// Edit are patterns of files whose content Rewrite gives anew.

@@ -46,7 +46,7 @@ func normalise(ctx context.Context, t *tree.Tree, rules []distro.Rule, epoch tim
 	}
 	t = tree.Filter(t, func(n tree.Node) bool {
 		for _, r := range rules {
-			if matchAny(r.Remove, n.Path()) {
+			if matchAny(r.Remove, n.Path()) && !matchAny(r.Keep, n.Path()) {
 				note(r, n, "removed")
 				return false
 			}

@@ -52,6 +52,7 @@ func CommonRules() []distro.Rule {
 			Name:   "temporary-files",
 			Reason: "what lies there is of no use to the next boot, which begins with these empty",
 			Remove: []string{"tmp/**", "var/tmp/**", "run/**"},
+			Keep:   []string{"run/lock"},
 		},
 	}
 }

@@ -8,9 +8,12 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/samebits/samebits/imagebuild/sandbox"
 )
 
 func TestMain(m *testing.M) {
+	sandbox.Init()
 	testscript.Main(cleaner{m}, map[string]func(){"samebits": func() {
 		if name := os.Getenv("TEST_SYSTEM_CONFIG"); name != "" {
 			systemConfig = name

@@ -20,9 +20,10 @@ import (
 
 // Dir is a root in a directory: a [distro.Target].
 type Dir struct {
-	path string
-	fd   int // of the directory itself
-	temp atomic.Uint64
+	path  string
+	fd    int       // of the directory itself
+	began time.Time // by the clock of the file system
+	temp  atomic.Uint64
 
 	mu      sync.Mutex
 	parents map[string]*parent     // directories that are open
@@ -44,7 +45,21 @@ func New(dir string) (*Dir, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &Dir{path: dir, fd: fd, parents: map[string]*parent{}, times: map[uint64]time.Time{}, devices: map[string]distro.File{}}, nil
+	began, err := clock(dir)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &Dir{path: dir, fd: fd, began: began, parents: map[string]*parent{}, times: map[uint64]time.Time{}, devices: map[string]distro.File{}}, nil
+}
+
+// clock is the time that the file system gives to what changes now.
+func clock(dir string) (time.Time, error) {
+	var st unix.Stat_t
+	if err := errors.Join(os.Chmod(dir, 0o755), unix.Stat(dir, &st)); err != nil {
+		return time.Time{}, err
+	}
+	return time.Unix(st.Ctim.Unix()), nil
 }
 
 // Path is where the root is.
@@ -69,13 +84,13 @@ func (d *Dir) Devices() map[string]distro.File {
 	return out
 }
 
-// TimeOf returns the time that Put gave to the file with this inode number,
-// if the file still has it: nothing has changed the file since.
-func (d *Dir) TimeOf(inode uint64, has time.Time) (time.Time, bool) {
+// isAsPut reports whether the file with this inode number has the time that Put
+// gave to it.
+func (d *Dir) isAsPut(inode uint64, has time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t, ok := d.times[inode]
-	return t, ok && t.Equal(has)
+	return ok && t.Equal(has)
 }
 
 // A parent is a directory that is kept open while anyone uses it.

@@ -211,20 +211,31 @@ func TestDevicesAreRemembered(t *testing.T) {
 	}
 }
 
-func TestTimeOf(t *testing.T) {
+func TestTimesOfScripts(t *testing.T) {
 	d := newDir(t)
-	put(t, d, file("kept"), file("changed"))
-	if err := os.WriteFile(filepath.Join(d.Path(), "changed"), []byte("by a script"), 0); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]bool{"kept": true, "changed": false} {
-		var st unix.Stat_t
-		if err := unix.Lstat(filepath.Join(d.Path(), name), &st); err != nil {
+	now := file("now")
+	now.ModTime = time.Now().Add(-time.Second)
+	put(t, d, file("changed"), file("kept"), now)
+	for name, at := range map[string]time.Time{"changed": {}, "copied": when, "future": time.Now().AddDate(1, 0, 0)} {
+		path := filepath.Join(d.Path(), name)
+		if err := os.WriteFile(path, []byte("by a script"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got, ok := d.TimeOf(st.Ino, time.Unix(st.Mtim.Unix()))
-		if ok != want || ok && !got.Equal(when) {
-			t.Errorf("%s: %v, %v", name, got, ok)
+		if !at.IsZero() {
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	epoch := time.Unix(1600000000, 0)
+	frozen, err := d.Freeze(t.Context(), epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]time.Time{"kept": when, "copied": when, "changed": epoch, "now": now.ModTime} {
+		n, _ := frozen.Lookup(name)
+		if got := n.Inode().ModTime.Time(); !got.Equal(want) {
+			t.Errorf("%s is of %v, want %v", name, got, want)
 		}
 	}
 }

@@ -4,9 +4,9 @@
 //
 // All names are looked up within the root, whatever links the packages bring.
 // Device nodes are remembered and not made, so that an ordinary user's root is
-// like root's. It remembers the time of every file as its package had it, so
-// that what scripts changed can be told from what they left alone without
-// trust in the clock.
+// like root's. What was made or changed while the root was made is told by the
+// clock of its own file system and gets the time of the epoch, so that it does
+// not matter when that was.
 //
 // The package refuses to know what a package is, and to run anything.
 package target

@@ -21,13 +21,17 @@ import (
 // what Linux allows.
 const maxXattrs = 64 << 10
 
-// Freeze reads the root into a tree. A file that is as it was put has the time
-// that it was put with; what scripts made or changed, and every directory that
-// has anything in it, has the time of the epoch: what the clock said is not
-// kept. Contents are opened where they lie, so the root must stay as it is as
+// Freeze reads the root into a tree. What was made or changed while the root
+// was, by the clock of its file system, has the time of the epoch, and so has
+// every directory that has anything in it; all else keeps its time, be it a
+// package's or one that a script gave. Contents are opened where they lie, so the root must stay as it is as
 // long as the tree is used. Sockets are left out, as nobody listens any more.
 func (d *Dir) Freeze(ctx context.Context, epoch time.Time) (*tree.Tree, error) {
-	r := &reader{dir: d, ctx: ctx, epoch: epoch, inodes: map[uint64]string{}}
+	ended, err := clock(d.path)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{dir: d, ctx: ctx, epoch: epoch, ended: ended, inodes: map[uint64]string{}}
 	if err := r.directory(""); err != nil {
 		return nil, fmt.Errorf("read the assembled root: %w", err)
 	}
@@ -44,6 +48,7 @@ type reader struct {
 	dir     *Dir
 	ctx     context.Context
 	epoch   time.Time
+	ended   time.Time
 	builder tree.Builder
 	inodes  map[uint64]string // of files with several names: the first met
 }
@@ -144,15 +149,22 @@ func (r *reader) entry(dir int, name, base string) error {
 // inode makes an inode of what lstat says.
 func (r *reader) inode(st *unix.Stat_t, proc string, follow bool) (tree.Inode, error) {
 	node := tree.Inode{
-		Mode: tree.Mode(st.Mode), UID: st.Uid, GID: st.Gid, ModTime: tree.TimeOf(r.epoch),
+		Mode: tree.Mode(st.Mode), UID: st.Uid, GID: st.Gid, ModTime: r.time(st),
 		Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev),
-	}
-	if t, ok := r.dir.TimeOf(st.Ino, time.Unix(st.Mtim.Unix())); ok {
-		node.ModTime = tree.TimeOf(t)
 	}
 	var err error
 	node.Xattrs, err = xattrs(proc, follow)
 	return node, err
+}
+
+// time is the time of a file in the tree. A file that was put with a time of
+// these very moments, as it may be where the clock is wrong, is still known.
+func (r *reader) time(st *unix.Stat_t) tree.Time {
+	t := time.Unix(st.Mtim.Unix())
+	if t.Before(r.dir.began) || t.After(r.ended) || r.dir.isAsPut(st.Ino, t) {
+		return tree.TimeOf(t)
+	}
+	return tree.TimeOf(r.epoch)
 }
 
 // xattrs reads the attributes of a file, but for those that say where it lies:
