@@ -54,7 +54,7 @@ func walkTar(data []byte) (out []string, err error) {
 		}
 		line := h.Name
 		if len(out)%2 == 0 {
-			body, err := io.ReadAll(t)
+			body, err := readBounded(t, 1<<20)
 			if err != nil {
 				return out, err
 			}
@@ -161,6 +161,11 @@ func FuzzMembers(f *testing.F) {
 		got, _, err := walk(data)
 		want, tarErr := walkTar(data)
 		switch {
+		case err == nil && errors.Is(tarErr, tar.ErrHeader):
+			// It looks at owners, modes and times, which mean nothing here.
+			if len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
+				t.Fatalf("archive/tar has %q before it fails; here %q", want, got)
+			}
 		case err == nil && (tarErr != nil || !slices.Equal(got, want)):
 			t.Fatalf("archive/tar has %q, %v; here %q", want, tarErr, got)
 		case err != nil && tarErr == nil && !errors.Is(err, errCut) && !strings.Contains(err.Error(), "longer than"):
