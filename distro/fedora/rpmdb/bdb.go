@@ -32,7 +32,7 @@ type bdb struct {
 	visited  int64 // pages of chains read so far
 }
 
-func openBDB(db *os.File, size int64, _ func(string) (*os.File, error)) (iter.Seq2[[]byte, error], error) {
+func openBDB(db io.ReaderAt, size int64, _ func(string) (*os.File, error)) (iter.Seq2[[]byte, error], error) {
 	return bdbBlobs(db, size)
 }
 

@@ -26,7 +26,7 @@ const (
 	ndbBlobEnding = "BlbE"
 )
 
-func openNDB(db *os.File, size int64, _ func(string) (*os.File, error)) (iter.Seq2[[]byte, error], error) {
+func openNDB(db io.ReaderAt, size int64, _ func(string) (*os.File, error)) (iter.Seq2[[]byte, error], error) {
 	return ndbBlobs(db, size)
 }
 

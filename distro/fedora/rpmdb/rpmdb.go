@@ -10,6 +10,7 @@
 package rpmdb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ var Dirs = []string{"usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm"}
 type form struct {
 	// backend is what rpm calls it.
 	backend, file string
-	open          func(db *os.File, size int64, beside func(suffix string) (*os.File, error)) (iter.Seq2[[]byte, error], error)
+	open          func(db io.ReaderAt, size int64, beside func(suffix string) (*os.File, error)) (iter.Seq2[[]byte, error], error)
 }
 
 // forms are in the order in which they are preferred where a conversion left
@@ -136,7 +137,11 @@ func readOnce(ctx context.Context, files *rootfs.Root, place Place) ([]*Package,
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := place.form.open(db, info.Size(), func(suffix string) (*os.File, error) { return files.Open(place.File() + suffix) })
+	pages, err := inMemory(db, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := place.form.open(pages, info.Size(), func(suffix string) (*os.File, error) { return files.Open(place.File() + suffix) })
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +160,18 @@ func readOnce(ctx context.Context, files *rootfs.Root, place Place) ([]*Package,
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// maxInMemory is up to what size, in bytes, a database is read at once: one
+// call in place of thousands.
+const maxInMemory = 64 << 20
+
+func inMemory(db *os.File, size int64) (io.ReaderAt, error) {
+	if size > maxInMemory {
+		return db, nil
+	}
+	data, err := readAt(db, size, 0)
+	return bytes.NewReader(data), err
 }
 
 // errDamaged says that a database does not have the form that it should.

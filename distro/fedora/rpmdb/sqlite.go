@@ -39,7 +39,7 @@ type pager struct {
 }
 
 // openSQLite begins to read the table of packages.
-func openSQLite(db *os.File, size int64, beside func(string) (*os.File, error)) (iter.Seq2[[]byte, error], error) {
+func openSQLite(db io.ReaderAt, size int64, beside func(string) (*os.File, error)) (iter.Seq2[[]byte, error], error) {
 	if err := checkJournal(beside); err != nil {
 		return nil, err
 	}
