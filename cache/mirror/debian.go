@@ -26,6 +26,8 @@ type Debian struct {
 	// Architectures are those whose Packages are to be there before a suite
 	// is first seen; what clients ask for is added to that as they do.
 	Architectures []string
+	// Components narrows that down; with none, those of all components are.
+	Components []string
 }
 
 const (
@@ -130,7 +132,7 @@ func (d *Debian) files(dir string, text []byte, rel *archive.Release) ([]File, e
 		files = append(files, file)
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	d.chooseEager(files)
+	d.chooseEager(files, rel.NoAllIndex)
 	return files, nil
 }
 
@@ -152,8 +154,9 @@ func (d *Debian) describe(f *File, name string) {
 // preferred are the forms that apt asks for, best first.
 var preferred = []string{".xz", ".lzma", ".bz2", ".lz4", ".zst", ".gz", ""}
 
-// chooseEager marks the best form of each wanted Packages.
-func (d *Debian) chooseEager(files []File) {
+// chooseEager marks the best form of each wanted Packages. noAll says that
+// those of each architecture have the packages for all of them too.
+func (d *Debian) chooseEager(files []File, noAll bool) {
 	best := map[string]int{} // by path without ending
 	rank := func(i int) int { return slices.Index(preferred, path.Ext(files[i].Path)) }
 	for i, f := range files {
@@ -161,19 +164,22 @@ func (d *Debian) chooseEager(files []File) {
 		if path.Ext(f.Path) == "" {
 			stem = f.Path
 		}
-		if !f.Index || path.Base(stem) != "Packages" || rank(i) < 0 || !slices.Contains(d.Architectures, f.Arch) && (f.Arch != "all" || len(d.Architectures) == 0) {
-			continue
-		}
-		if strings.Contains(f.Component, "debian-installer") {
-			continue
-		}
-		if j, ok := best[stem]; !ok || rank(i) < rank(j) {
-			best[stem] = i
+		if f.Index && path.Base(stem) == "Packages" && rank(i) >= 0 && d.wants(f, noAll) {
+			if j, ok := best[stem]; !ok || rank(i) < rank(j) {
+				best[stem] = i
+			}
 		}
 	}
 	for _, i := range best {
 		files[i].Eager = true
 	}
+}
+
+func (d *Debian) wants(f File, noAll bool) bool {
+	if strings.Contains(f.Component, "debian-installer") || len(d.Components) > 0 && !slices.Contains(d.Components, f.Component) {
+		return false
+	}
+	return slices.Contains(d.Architectures, f.Arch) || f.Arch == "all" && !noAll && len(d.Architectures) > 0
 }
 
 // otherDigests returns, for each path of a Release, the part of its by-hash

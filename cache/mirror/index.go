@@ -41,7 +41,7 @@ func (m *Mirror) ensureIndex(ctx context.Context, up *upstream, l *loaded, f *Fi
 
 func (m *Mirror) makeIndex(ctx context.Context, up *upstream, l *loaded, f *File) error {
 	var records []pathRecord
-	batch := make([]Seen, 0, 1000)
+	batch := make([]Seen, 0, 8000)
 	first := time.Now().UTC().Truncate(time.Second)
 	err := m.eachPackage(ctx, up, f, func(p Package) error {
 		r, err := newPathRecord(&p)
@@ -114,19 +114,37 @@ func (m *Mirror) see(batch []Seen) error {
 	return err
 }
 
-// lookup asks the indexes of a set for a path.
+// lookup asks the indexes of a set for a path: first those that have been
+// read, so that nobody waits for others in vain.
 func (m *Mirror) lookup(ctx context.Context, up *upstream, l *loaded, path string) (w want, ok bool) {
-	for _, f := range l.atHand() {
-		if err := m.ensureIndex(ctx, up, l, f); err != nil {
-			m.config.Log.Warn("cannot ask an index of packages", "prefix", up.Prefix, "path", f.Path, "error", err)
-			continue
+	files := l.atHand()
+	for _, ready := range []bool{true, false} {
+		var later []*File
+		for _, f := range files {
+			if ready && !m.hasIndex(f.Digest) {
+				later = append(later, f)
+				continue
+			}
+			if w, ok := m.ask(ctx, up, l, f, path); ok {
+				return w, true
+			}
 		}
-		w, ok, err := lookupPath(m.indexPath(f.Digest), path)
-		if err != nil {
-			m.config.Log.Warn("cannot read a path index", "prefix", up.Prefix, "path", f.Path, "error", err)
-		} else if ok {
-			return w, true
-		}
+		files = later
 	}
 	return want{}, false
+}
+
+func (m *Mirror) ask(ctx context.Context, up *upstream, l *loaded, f *File, path string) (want, bool) {
+	if err := m.ensureIndex(ctx, up, l, f); err != nil {
+		if ctx.Err() == nil {
+			m.config.Log.Warn("cannot ask an index of packages", "prefix", up.Prefix, "path", f.Path, "error", err)
+		}
+		return want{}, false
+	}
+	w, ok, err := lookupPath(m.indexPath(f.Digest), path)
+	if err != nil {
+		m.config.Log.Warn("cannot read a path index", "prefix", up.Prefix, "path", f.Path, "error", err)
+		return want{}, false
+	}
+	return w, ok
 }
