@@ -150,7 +150,7 @@ func TestInstallChanges(t *testing.T) {
 	if got, want := versions(t, w.root), "down 9-1!, other 1-1!, up 1-1"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	lock, blobs := with(t, s, []*made{pkg(t, "up", "1:0.5-1"), pkg(t, "down", "8-1", "DEPENDS=new"), pkg(t, "new", "1-1"), pkg(t, "skipped", "1-1")})
+	lock, blobs := with(t, s, []*made{pkg(t, "up", "1:0.5-1"), pkg(t, "down", "8-1", "DEPENDS=new"), pkg(t, "new", "1-1"), pkg(t, "skipped", "1-1", "DEPENDS=down")})
 	out, err := bring(t, w.open(), lock, blobs, true)
 	if err != nil || !strings.Contains(out, "downgrade down 9-1 -> 8-1 any\n") || !strings.Contains(out, "upgrade up 1-1 -> 1:0.5-1 any\n") {
 		t.Errorf("dry run: %v, %q", err, out)

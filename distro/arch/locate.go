@@ -66,6 +66,8 @@ type locating struct {
 	left    []distro.Package // not found yet, sorted
 	found   map[distro.Package]located
 	reasons map[distro.Package]distro.Reason // of those that are left, where there is a special one
+	// signatures are those that databases have, by the names of the files.
+	signatures map[string][]byte
 	// unverified counts the entries that are marked for want of their bytes.
 	unverified int
 }
@@ -78,6 +80,7 @@ func (s *System) newLocating(ctx context.Context, req distro.LocateRequest, want
 	l := &locating{
 		s: s, req: req, catalog: c, built: map[distro.Package]time.Time{},
 		found: map[distro.Package]located{}, reasons: map[distro.Package]distro.Reason{},
+		signatures: map[string][]byte{},
 	}
 	l.files = s.shelves(req.Directories, want)
 	l.verify = &verifier{s: s, req: req, keys: c.keys, files: l.files}
@@ -120,6 +123,9 @@ func (l *locating) inDatabases(ctx context.Context) error {
 		for i := range d.packages {
 			p := &d.packages[i]
 			sightings[identity(p)] = append(sightings[identity(p)], sighting{d, p})
+			if len(p.Signature) > 0 && l.signatures[p.Filename] == nil {
+				l.signatures[p.Filename] = p.Signature
+			}
 		}
 	}
 	var chosen []sighting
@@ -173,7 +179,7 @@ func (s *System) warnRefused(chosen []sighting, verdicts []verdict) {
 		if len(of) > 1 {
 			more = fmt.Sprintf(" and %d others", len(of)-1)
 		}
-		s.events.Warning(fmt.Sprintf("%s%s cannot be located: %s", of[0], more, why))
+		s.events.Warning(fmt.Sprintf("%s%s of the databases cannot be used: %s", of[0], more, why))
 	}
 }
 

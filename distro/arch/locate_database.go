@@ -189,14 +189,15 @@ func (l *loader) read(data, signature []byte) (*database, error) {
 			return nil, fmt.Errorf("its signature cannot be judged: %w", err)
 		}
 		if err == nil {
-			if level.DatabaseTrustAll {
-				keys = keys.TrustAll()
+			_, err := keys.Verify(bytes.NewReader(data), signature)
+			d.signed = err == nil
+			if err != nil && level.DatabaseTrustAll {
+				// Whom nobody trusts does not make a hash a signed one.
+				_, err = keys.TrustAll().Verify(bytes.NewReader(data), signature)
 			}
-			if _, err := keys.Verify(bytes.NewReader(data), signature); err != nil {
+			if err != nil {
 				return nil, fmt.Errorf("its signature is refused: %w; run pacman -Sy, or update the keyring", err)
 			}
-			// Whom nobody trusts does not make a hash a signed one.
-			d.signed = !level.DatabaseTrustAll
 		}
 	}
 	all, err := pacman.ReadSync(bytes.NewReader(data), l.want)

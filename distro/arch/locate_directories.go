@@ -14,8 +14,9 @@ import (
 )
 
 // inDirectories looks for what is left among the files at hand. One with a
-// trusted signature beside it is as good as one out of a database; one without
-// is marked unsigned; one with a signature that is refused is not used.
+// trusted signature, beside it or in a database, is as good as one out of a
+// database; one without is marked unsigned; one with a signature that is
+// refused is not used.
 func (l *locating) inDirectories(ctx context.Context) error {
 	results := make([]*located, len(l.left))
 	group, ctx := errgroup.WithContext(ctx)
@@ -54,6 +55,7 @@ func (l *locating) inDirectories(ctx context.Context) error {
 func (l *locating) onShelf(p distro.Package, base string, f shelved) (*located, error) {
 	var signature []byte
 	if l.catalog.keys != nil {
+		signature = l.signatures[base]
 		for _, s := range l.files.named(base + ".sig") {
 			if path.Dir(s.name) != path.Dir(f.name) {
 				continue

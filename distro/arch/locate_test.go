@@ -114,6 +114,18 @@ func TestTrust(t *testing.T) {
 		"garbage":         {sync(func(m *made) { m.sig = []byte("garbage") }), "", "missing: its signature is refused"},
 		"of other bytes":  {sync(func(m *made) { m.sig = packagerKey().sign(t, []byte("x")) }), "missing: its signature is refused: it does not match", "unsigned"},
 		"digest replaced": {sync(func(m *made) { m.data = evil.data }), "missing: its signature is refused: it does not match", "unsigned"},
+		"digest replaced, the right file at hand": {func(w *world, foo *made) {
+			m := *foo
+			m.data = evil.data
+			w.sync(&m)
+			w.put("var/cache/pacman/pkg/"+foo.file(), foo.data)
+		}, "", "signed"},
+		"by a stranger, at hand": {func(w *world, foo *made) {
+			m := *foo
+			m.sig = strangerKey().sign(t, m.data)
+			w.sync(&m)
+			w.put("var/cache/pacman/pkg/"+foo.file(), foo.data)
+		}, "", "missing: its signature is refused: its key is not in the keyring"},
 		"an old one under a new name": {sync(func(m *made) { m.data, m.sig = old.data, old.sig }),
 			"missing: its signature is refused: the package in it is foo 1-1 any", "unsigned"},
 		"none, required": {sync(func(m *made) { m.sig = nil }), "missing: it has no signature, which SigLevel", "unsigned"},
@@ -136,7 +148,6 @@ func TestTrust(t *testing.T) {
 		"trust all": {func(w *world, foo *made) {
 			w.config("SigLevel = Required TrustAll")
 			w.put("usr/share/pacman/keyrings/test-trusted", nil)
-			w.put("var/lib/pacman/sync/core.db.sig", nil)
 			w.config("SigLevel = PackageRequired DatabaseNever TrustAll")
 			w.sync(foo)
 		}, "unsigned", "unsigned"},
@@ -194,11 +205,15 @@ func TestSignedDatabase(t *testing.T) {
 		"stranger, optional": {"Required DatabaseOptional", strangerKey().sign(t, db), "missing: no database"},
 		"flipped":            {"Required DatabaseOptional", flipped, "missing: no database"},
 		"none, required":     {"Required", nil, "missing: no database"},
+		"trust all":          {"DatabaseRequired DatabaseTrustAll PackageOptional", strangerKey().sign(t, db), "unsigned"},
 		"not looked at":      {"DatabaseNever PackageOptional", strangerKey().sign(t, db), "unsigned"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.config("SigLevel = " + tt.level)
+			if name == "trust all" {
+				w.put("usr/share/pacman/keyrings/more.gpg", strangerKey().public(t))
+			}
 			w.install(foo)
 			w.put("var/lib/pacman/sync/core.db", db)
 			if tt.sig != nil {

@@ -85,9 +85,10 @@ func (v *verifier) judge(ctx context.Context, x sighting) verdict {
 		v.files.compare(v.s, x)
 		return verdict{noBytes: true}
 	}
-	keys := v.keys
-	if level.PackageTrustAll {
-		keys = keys.TrustAll()
+	keys, trusted := v.keys, true
+	if _, err := keys.Inspect(signature); err != nil && level.PackageTrustAll {
+		// Whom nobody trusts does not make a hash a signed one.
+		keys, trusted = keys.TrustAll(), false
 	}
 	if _, err := keys.Inspect(signature); err != nil {
 		return refuse(kindSignature, err)
@@ -97,8 +98,7 @@ func (v *verifier) judge(ctx context.Context, x sighting) verdict {
 	var bad *claimError
 	switch {
 	case err == nil:
-		// Whom nobody trusts does not make a hash a signed one.
-		return verdict{signed: !level.PackageTrustAll}
+		return verdict{signed: trusted}
 	case errors.As(err, &bad) && bad.conclusive:
 		return refuse(kindSignature, bad.err)
 	}
@@ -235,7 +235,8 @@ type claim struct {
 }
 
 // A claimError says that bytes do not bear out a claim. It is conclusive where
-// they are those that the claim is about.
+// they are those that the claim is about, or where the signature is one over
+// them and they are not.
 type claimError struct {
 	err        error
 	conclusive bool
@@ -252,15 +253,18 @@ func (c *claim) check(r io.Reader) error {
 		return err
 	}
 	c.got, c.found = digest, p.desc
+	known := c.keys != nil && !c.digest.IsZero()
 	fail := func(err error) error {
-		bad := &claimError{err, !c.digest.IsZero() && digest == c.digest}
+		bad := &claimError{err, known && (digest == c.digest || signed == nil)}
 		if bad.conclusive && c.conclusive == nil {
 			c.conclusive = bad
 		}
 		return bad
 	}
 	switch {
-	case !c.digest.IsZero() && digest != c.digest:
+	case known && digest != c.digest && signed == nil:
+		return fail(fmt.Errorf("it is one over another file, of SHA-256 %s", digest))
+	case known && digest != c.digest:
 		return fail(&lockfile.DigestError{Want: c.digest, Got: digest, Size: p.size})
 	case signed != nil:
 		return fail(signed)
