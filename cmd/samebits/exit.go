@@ -44,6 +44,12 @@ func missingf(format string, args ...any) error {
 // output has said it already.
 var errDiffers = &missingError{}
 
+// An exitError has the exit code of another process, which has told all there
+// is to tell.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return "" }
+
 // A signalError is why the context of an interrupted run is done.
 type signalError struct{ signal os.Signal }
 
@@ -55,9 +61,12 @@ func exitCode(ctx context.Context, err error) int {
 	var missing *missingError
 	var state *distro.StateError
 	var ended *signalError
+	var other *exitError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &other):
+		return other.code
 	case errors.As(context.Cause(ctx), &ended):
 		if number, ok := ended.signal.(syscall.Signal); ok {
 			return 128 + int(number)

@@ -67,6 +67,8 @@ func (p *program) app() *cli.App {
 				p.lockGenerate(), p.lockInstall(), p.lockFetch(), p.lockInspect(), p.lockDiff(), p.lockUpdate(), p.lockPull()),
 			group("cache", "look after the files that were fetched",
 				p.cacheInfo(), p.cacheList(), p.cacheVerify(), p.cacheExport(), p.cacheImport(), p.cachePush(), p.cachePrune(), p.cachePin(), p.cacheUnpin()),
+			group("image", "make images of locked packages",
+				p.imageBuild(), p.imageExplain()),
 			p.sources(),
 			p.completion(),
 			p.man(),

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/samebits/samebits/cache"
+	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/fetch"
+	"github.com/samebits/samebits/imagebuild"
+	"github.com/samebits/samebits/imagebuild/sandbox"
+	"github.com/samebits/samebits/imagebuild/spec"
+	"github.com/samebits/samebits/lockfile"
+	"github.com/urfave/cli/v2"
+)
+
+func (p *program) imageBuild() *cli.Command {
+	return &cli.Command{
+		Name:      "build",
+		Usage:     "assemble an image from locked packages",
+		ArgsUsage: "[SPEC]",
+		Description: "Assembles a root file system from nothing but the packages of a lock, adds what the spec names, and writes it in every form that is wanted: the same bits on any host, whoever builds. " +
+			"The packages' scripts run in a sandbox without a network. A spec is a YAML file; flags alone will do where nothing is added.\n\n" +
+			"Examples:\n" +
+			"  samebits image build image.yaml\n" +
+			"  samebits image build --lock SHA256SUMS --output type=oci,dest=out\n" +
+			"  samebits image build --lock SHA256SUMS --output root.tar.zst --output initramfs.cpio.gz",
+		Flags: append([]cli.Flag{
+			&cli.StringSliceFlag{Name: "lock", Usage: "assemble the packages of the lock `FILE`; one for each architecture"},
+			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio or manifest; may be repeated"},
+			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own, in RFC 3339 or in seconds; by default SOURCE_DATE_EPOCH, then the lock's date"},
+			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package: an image of files alone"},
+			allowMissingFlag("build also from a lock that is missing packages"),
+		}, sourceFlags()...),
+		Action: p.verb((*session).imageBuild),
+	}
+}
+
+func (p *program) imageExplain() *cli.Command {
+	return &cli.Command{
+		Name:      "explain",
+		Usage:     "tell what is normalised in an image, and why",
+		ArgsUsage: "[SPEC]",
+		Description: "Assembles the image as \"image build\" does, writes no output, and lists what each rule took out of it or changed, with the reason. With --rules it only lists the rules.\n\n" +
+			"Examples:\n" +
+			"  samebits image explain --rules\n" +
+			"  samebits image explain --lock SHA256SUMS",
+		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "rules", Usage: "list the rules of all distributions and build nothing"},
+			&cli.StringSliceFlag{Name: "lock", Usage: "assemble the packages of the lock `FILE`"},
+			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own"},
+			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package"},
+			allowMissingFlag("build also from a lock that is missing packages"),
+			jsonFlag(),
+		}, sourceFlags()...),
+		Action: p.verb((*session).imageExplain),
+	}
+}
+
+func (s *session) imageBuild() error {
+	sp, dir, err := s.imageSpec()
+	if err != nil {
+		return err
+	}
+	if len(sp.Outputs) == 0 {
+		return s.usagef("an image wants an output, such as --output root.tar or --output type=oci,dest=out")
+	}
+	if err := s.asRoot(); err != nil {
+		return err
+	}
+	images, end, err := s.assemble(sp, dir)
+	defer end()
+	if err != nil {
+		return err
+	}
+	for _, o := range sp.Outputs {
+		begun := time.Now()
+		if err := imagebuild.Write(s.ctx, images, o, s.stdout); err != nil {
+			return err
+		}
+		s.say("wrote %s as %s in %s", o.Dest, o.Type, took(time.Since(begun)))
+	}
+	return nil
+}
+
+func (s *session) imageExplain() error {
+	if s.Bool("rules") {
+		return s.listRules()
+	}
+	sp, dir, err := s.imageSpec()
+	if err != nil {
+		return err
+	}
+	if err := s.asRoot(); err != nil {
+		return err
+	}
+	images, end, err := s.assemble(sp, dir)
+	defer end()
+	if err != nil {
+		return err
+	}
+	applied := []imagebuild.Applied{}
+	for _, img := range images {
+		applied = append(applied, img.Applied...)
+	}
+	if s.Bool("json") {
+		return s.writeJSON(applied)
+	}
+	return s.writeOutput("-", []byte(printable(explained(applied))))
+}
+
+// explained lists what rules did, rule by rule.
+func explained(applied []imagebuild.Applied) string {
+	byRule := map[string][]imagebuild.Applied{}
+	for _, a := range applied {
+		byRule[a.Rule] = append(byRule[a.Rule], a)
+	}
+	var b strings.Builder
+	for _, rule := range slices.Sorted(maps.Keys(byRule)) {
+		list := byRule[rule]
+		fmt.Fprintf(&b, "%s: %s\n", rule, list[0].Reason)
+		if rule == "times" {
+			fmt.Fprintf(&b, "  %s\n", count(len(list), "path"))
+			continue
+		}
+		for _, a := range list {
+			fmt.Fprintf(&b, "  %s /%s\n", a.Action, a.Path)
+		}
+	}
+	return b.String()
+}
+
+func (s *session) listRules() error {
+	type listed struct {
+		Family string `json:"family"` // empty for all
+		Rule   string `json:"rule"`
+		Reason string `json:"reason"`
+	}
+	list := []listed{}
+	for _, r := range imagebuild.CommonRules() {
+		list = append(list, listed{"", r.Name, r.Reason})
+	}
+	for _, f := range families {
+		if a, ok := f.(distro.Assembler); ok {
+			for _, r := range a.Rules() {
+				list = append(list, listed{f.Traits().Family, r.Name, r.Reason})
+			}
+		}
+	}
+	if s.Bool("json") {
+		return s.writeJSON(list)
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, l := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", cmp.Or(l.Family, "all"), l.Rule, l.Reason)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return s.writeOutput("-", []byte(b.String()))
+}
+
+// imageSpec reads the spec and lets flags decide over it. dir is where the
+// spec's files are.
+func (s *session) imageSpec() (sp *spec.Spec, dir string, err error) {
+	sp, dir = &spec.Spec{Version: 1}, "."
+	if name := s.Args().First(); name != "" {
+		data, err := readSmall(name)
+		if err != nil {
+			return nil, "", fmt.Errorf("read the spec: %w", err)
+		}
+		if sp, err = spec.Parse(name, data); err != nil {
+			return nil, "", err
+		}
+		dir = filepath.Dir(name)
+		for i, l := range sp.Locks {
+			if !filepath.IsAbs(l) {
+				sp.Locks[i] = filepath.Join(dir, l)
+			}
+		}
+	}
+	if locks := s.StringSlice("lock"); len(locks) > 0 {
+		sp.Locks = locks
+	}
+	if len(sp.Locks) == 0 {
+		return nil, "", s.usagef("an image wants a lock: name one with --lock, or in a spec")
+	}
+	for _, text := range s.StringSlice("output") {
+		o, err := spec.ParseOutput(text)
+		if err != nil {
+			return nil, "", s.usagef("%v", err)
+		}
+		sp.Outputs = append(sp.Outputs, o)
+	}
+	sp.NoScripts = sp.NoScripts || s.Bool("no-scripts")
+	if text := cmp.Or(s.String("epoch"), s.getenv("SOURCE_DATE_EPOCH")); text != "" && (s.IsSet("epoch") || sp.Epoch.IsZero()) {
+		if sp.Epoch.Time, err = parseEpoch(text); err != nil {
+			return nil, "", s.usagef("%v", err)
+		}
+	}
+	if err := sp.Check(); err != nil {
+		return nil, "", s.usagef("%v", err)
+	}
+	return sp, dir, nil
+}
+
+func parseEpoch(text string) (time.Time, error) {
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds >= 0 {
+		return time.Unix(seconds, 0).UTC(), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("%q is no time; one is written as 2026-11-15T09:12:33Z, or in seconds since 1970", text)
+	}
+	return t.UTC(), nil
+}
+
+// asRoot goes on as root of a user namespace where an ordinary user calls: the
+// owners of the image's files are then the user's subordinate ids. The process
+// that it ends up in does not return from here.
+func (s *session) asRoot() error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	dir, err := s.cacheDir()
+	if err != nil {
+		return err
+	}
+	// Root's cache would be another.
+	if err := os.Setenv("SAMEBITS_CACHE", dir); err != nil {
+		return err
+	}
+	ran, code, err := sandbox.Enter()
+	if err != nil {
+		return err
+	}
+	if ran {
+		return &exitError{code}
+	}
+	return nil
+}
+
+// assemble builds the image of each lock. end is to be called when the images
+// have been written, also after an error.
+func (s *session) assemble(sp *spec.Spec, dir string) (images []*imagebuild.Image, end func(), err error) {
+	var closers []func() error
+	end = func() {
+		for _, c := range slices.Backward(closers) {
+			if err := c(); err != nil {
+				s.warn("%v", err)
+			}
+		}
+	}
+	locks, err := s.readLocks(sp.Locks)
+	if err != nil {
+		return nil, end, err
+	}
+	c, err := s.openCache()
+	if err != nil {
+		return nil, end, err
+	}
+	closers = append(closers, c.Close)
+	for i, lock := range locks {
+		img, err := s.assembleOne(c, sp, dir, sp.Locks[i], lock)
+		if err != nil {
+			return nil, end, err
+		}
+		closers = append(closers, img.Close)
+		images = append(images, img)
+	}
+	return images, end, nil
+}
+
+func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, lock *lockfile.Lock) (*imagebuild.Image, error) {
+	if len(lock.Missing) > 0 && !s.Bool("allow-missing") {
+		return nil, missingf("%s does not have %s that could not be located when it was made; --allow-missing builds without", name, count(len(lock.Missing), "package"))
+	}
+	family := distro.ByLock(lock, families)
+	if family == nil {
+		return nil, fmt.Errorf("%s is of no known distribution", name)
+	}
+	assembler, ok := family.(distro.Assembler)
+	if !ok {
+		return nil, fmt.Errorf("%s: images of %s cannot be built yet", name, family.Traits().Family)
+	}
+	reqs := slices.DeleteFunc(requests(lock, lock.Entries), func(r fetch.Request) bool { return c.Has(r.Entry.Digest) })
+	if len(reqs) > 0 {
+		if err := s.get(c, reqs, []*lockfile.Lock{lock}, s.hostFor(lock)); err != nil {
+			return nil, err
+		}
+	}
+	begun := time.Now()
+	img, err := imagebuild.Build(s.ctx, imagebuild.Plan{
+		Spec: sp, Lock: lock, Assembler: assembler, Blobs: c, Sources: dir,
+		Events: s.distroEvents(), Output: s.scriptOutput(),
+	})
+	if errors.Is(err, os.ErrPermission) && os.Geteuid() != 0 {
+		err = fmt.Errorf("%w; build as root", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.say("assembled %s in %s", count(len(lock.Entries), "package"), took(time.Since(begun)))
+	return img, nil
+}
+
+// scriptOutput is where the scripts of packages print: to stderr with
+// --verbose, else nowhere unless one fails.
+func (s *session) scriptOutput() io.Writer {
+	if s.verbose {
+		return s.stderr
+	}
+	return nil
+}
