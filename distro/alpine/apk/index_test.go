@@ -133,19 +133,20 @@ func TestSignatureSegments(t *testing.T) {
 // TestBrokenIndex tells that what is no index is refused, with the line.
 func TestBrokenIndex(t *testing.T) {
 	for text, want := range map[string]string{
-		"P:a\nV:1\n\nP:b\n\n":           "APKINDEX:5: malformed: a package has no version",
-		"V:1\n\n":                       "a package has no name",
-		"P:a\nV:1\nhello\n":             `APKINDEX:3: malformed: "hello" is no field`,
-		"P:../a\nV:1\n\n":               `"../a" is no name`,
-		"P:a\nV:1/2\n\n":                `"1/2" is no version`,
-		"P:a\nV:1\nA:x86 64\n":          `"x86 64" is no architecture`,
-		"P:a\nV:1\nS:many\n":            "APKINDEX:3: malformed: field S",
-		"P:a\nV:1\nS:-1\n":              "field S",
-		"P:a\nV:1\nC:Q1AAAA\n":          `"Q1AAAA" is no digest`,
-		"P:a\nV:1\nC:Q9mcpyM8ftLHl=\n":  "is no digest",
-		"P:a\nV:1\nk:x\n":               "field k",
-		"P:a\nV:1\nt:x\n":               "field t",
-		"P:" + strings.Repeat("a", 300): "is no name",
+		"P:a\nV:1\n\nP:b\n\n":  "APKINDEX:5: malformed: a package has no version",
+		"V:1\n\n":              "a package has no name",
+		"P:a\nV:1\nhello\n":    `APKINDEX:3: malformed: "hello" is no field`,
+		"P:../a\nV:1\n\n":      `"../a" is no name`,
+		"P:a\nV:1/2\n\n":       `"1/2" is no version`,
+		"P:a\nV:1\nA:x86 64\n": `"x86 64" is no architecture`,
+		"P:a\nV:1\nS:many\n":   "APKINDEX:3: malformed: field S",
+		"P:a\nV:1\nS:-1\n":     "field S",
+		"P:a\nV:1\nC:Q1AAAA\n": `"Q1AAAA" is no digest`,
+		"P:a\nV:1\nC:Q2mcpyM8ftLHlvmaMjdLoBo6zq/Fo=\n": "is no digest",
+		"P:a\nV:1\nC:Q9mcpyM8ftLHl=\n":                 "is no digest",
+		"P:a\nV:1\nk:x\n":                              "field k",
+		"P:a\nV:1\nt:x\n":                              "field t",
+		"P:" + strings.Repeat("a", 300):                "is no name",
 	} {
 		_, err := apk.ReadIndex(bytes.NewReader(index(t, text, nil)), nil)
 		if !errors.Is(err, apk.ErrFormat) || !strings.Contains(err.Error(), want) {

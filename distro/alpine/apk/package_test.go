@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -101,6 +102,29 @@ func TestSizeThatTheIndexTells(t *testing.T) {
 			t.Errorf("%+d: %v", off, err)
 		}
 	}
+}
+
+// TestEndlessPackage tells that no more is read than the index promises.
+func TestEndlessPackage(t *testing.T) {
+	p := build(t, "hello", "1.0-r0", "x86_64")
+	want := apk.Record{Name: "hello", Version: "1.0-r0", Identity: p.identity(), Size: int64(len(p.unsigned()))}
+	endless := &counting{}
+	var m *apk.MismatchError
+	err := apk.CheckPackage(io.MultiReader(bytes.NewReader(p.unsigned()), endless), want, nil)
+	if !errors.As(err, &m) || m.What != "size" || endless.n > 1<<20 {
+		t.Error(err, endless.n)
+	}
+}
+
+// counting has a lot of zeros.
+type counting struct{ n int }
+
+func (c *counting) Read(p []byte) (int, error) {
+	if c.n += len(p); c.n > 64<<20 {
+		return 0, io.EOF
+	}
+	clear(p)
+	return len(p), nil
 }
 
 // TestNoarch tells that a package for all architectures is right for each.
