@@ -68,8 +68,10 @@ type locating struct {
 	reasons map[distro.Package]distro.Reason // of those that are left, where there is a special one
 	// signatures are those that databases have, by the names of the files.
 	signatures map[string][]byte
-	// unverified counts the entries that are marked for want of their bytes.
+	// unverified counts the entries that are marked for want of their bytes;
+	// example says why of one of them.
 	unverified int
+	example    string
 }
 
 func (s *System) newLocating(ctx context.Context, req distro.LocateRequest, want func(string) bool) (*locating, error) {
@@ -154,14 +156,23 @@ func (l *locating) inDatabases(ctx context.Context) error {
 			l.reasons[identity(x.Desc)] = distro.Reason{Kind: v.kind, Detail: v.refused.Error()}
 			continue
 		}
-		if v.noBytes {
-			l.unverified++
-		}
+		l.mark(x, v)
 		found[identity(x.Desc)] = located{x.entry(!v.signed), x.BuildDate}
 	}
 	l.s.warnRefused(chosen, verdicts)
 	l.take(found)
 	return nil
+}
+
+// mark counts what is marked for want of its bytes.
+func (l *locating) mark(x sighting, v verdict) {
+	if !v.noBytes {
+		return
+	}
+	l.unverified++
+	if l.example == "" && v.why != nil {
+		l.example = " (" + x.Filename + ": " + strings.ReplaceAll(v.why.Error(), "\n", "; ") + ")"
+	}
 }
 
 // warnRefused tells of what is not used, once for each reason.
@@ -260,5 +271,5 @@ func (l *locating) unverifiedNote() string {
 	case l.req.Fetcher == nil:
 		return note + "; run without --offline to have them fetched and verified"
 	}
-	return strings.TrimSuffix(note, ", which are not at hand") + ", which could not be had"
+	return strings.TrimSuffix(note, ", which are not at hand") + ", which could not be had" + l.example
 }

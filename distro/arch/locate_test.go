@@ -295,6 +295,9 @@ func TestDeadNetwork(t *testing.T) {
 	w.put("var/lib/pacman/sync/mine.db", databaseOf(t, all...))
 	w.put("var/lib/pacman/sync/core.db", databaseOf(t))
 	got := w.locate(w.online(all...))
+	if !w.said("could not be had (foo") || !w.said("500") {
+		t.Errorf("warned: %q", *w.warned)
+	}
 	if n := len(w.fetch.Asked()); n > 2*(maxParallel+maxFailures) {
 		t.Errorf("%d questions to a dead network", n)
 	}

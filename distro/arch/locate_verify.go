@@ -41,6 +41,7 @@ type verifier struct {
 type verdict struct {
 	signed  bool  // a trusted signature stands behind it
 	noBytes bool  // it could not be judged
+	why     error // for that, if there is more to say than that nothing was found
 	refused error // not to be used, for this reason
 	kind    string
 }
@@ -102,7 +103,10 @@ func (v *verifier) judge(ctx context.Context, x sighting) verdict {
 	case errors.As(err, &bad) && bad.conclusive:
 		return refuse(kindSignature, bad.err)
 	}
-	return verdict{noBytes: true}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return verdict{noBytes: true, why: err}
 }
 
 var errNoSignature = errors.New("there is no signature of it")

@@ -227,6 +227,10 @@ func locate2017(t *testing.T, w *world, data string, all []distro.Package) {
 	check2017(t, w, "directory", distro.LocateRequest{Directories: []string{filepath.Join(data, "pkg")}}, all, known)
 	check2017(t, w, "mirror", distro.LocateRequest{Fetcher: w.fetch, Identifier: w.fetch}, all, known)
 	check2017(t, w, "cache of the mirror's", distro.LocateRequest{Identifier: w.fetch}, all, known)
+	distrotest.Run(t, distrotest.Fixture{
+		Distro: Distro{}, Families: []distro.Distro{Distro{}}, Root: w.root, Want: lockfile.System{Distro: "arch", Version: "-", Arch: "x86_64"},
+		Fetcher: w.fetch, Identifier: w.fetch, Blobs: w.fetch,
+	})
 }
 
 func check2017(t *testing.T, w *world, name string, req distro.LocateRequest, all []distro.Package, known map[distro.Package]pacman.Desc) {

@@ -198,9 +198,7 @@ func (u *update) addFresh(ctx context.Context, fresh []sighting) error {
 		}
 		u.out.Lock.Entries = append(u.out.Lock.Entries, e)
 		u.newest(x.BuildDate)
-		if v.noBytes {
-			u.unverified++
-		}
+		u.mark(x, v)
 	}
 	if u.unverified > 0 {
 		u.s.events.Warning(u.unverifiedNote())
