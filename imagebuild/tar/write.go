@@ -29,7 +29,9 @@ const blockSize = 512
 
 // Write writes the tree to w. Errors that come from the tree name the path.
 func Write(ctx context.Context, w io.Writer, t *tree.Tree, o Options) error {
-	b := writer{out: bufio.NewWriterSize(w, 256<<10), options: o}
+	ahead := tree.ReadAhead(ctx, t.Inodes())
+	defer ahead.Close()
+	b := writer{out: bufio.NewWriterSize(w, 256<<10), options: o, contents: ahead}
 	for n := range t.All() {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("writing a tar archive: %w", err)
@@ -48,8 +50,9 @@ func Write(ctx context.Context, w io.Writer, t *tree.Tree, o Options) error {
 // writer writes members. Errors of the output stick to the buffer, and come
 // from what is written next.
 type writer struct {
-	out     *bufio.Writer
-	options Options
+	out      *bufio.Writer
+	options  Options
+	contents *tree.Ahead
 }
 
 // member writes a node: its extended header if need be, its header, its content.
@@ -87,7 +90,7 @@ func (b *writer) member(n tree.Node) error {
 	if h.kind != kindRegular {
 		return b.failed()
 	}
-	if err := n.CopyTo(b.out); err != nil {
+	if err := b.contents.CopyTo(n, b.out); err != nil {
 		return err
 	}
 	b.zeros(padding(h.size))

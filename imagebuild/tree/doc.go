@@ -32,6 +32,7 @@
 //   - [Node.Open] gives a file's content and fails at its end, or before, if
 //     that is not of the size and SHA-256 that the tree says. A writer that
 //     passes its errors on can thus neither truncate nor pad by accident.
+//     [Node.CopyTo] does that, and [ReadAhead] has small files ready before.
 //   - Content may be absent, as in a tree read from a manifest: Open then fails
 //     with [ErrNoContent].
 //

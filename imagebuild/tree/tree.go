@@ -200,4 +200,4 @@ func (n Node) CopyTo(w io.Writer) error {
 	return err
 }
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, aheadSize+1); return &b }}
