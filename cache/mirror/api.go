@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -117,14 +119,20 @@ func (m *Mirror) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 // serveAdmin changes what the mirror keeps.
 func (m *Mirror) serveAdmin(w http.ResponseWriter, r *http.Request, path string) {
 	q := r.URL.Query()
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(grace))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	_ = control.SetReadDeadline(time.Time{})
+	if err != nil {
+		m.refuse(w, http.StatusBadRequest, "the body cannot be read\n")
+		return
+	}
 	pin, isPin := strings.CutPrefix(path, "pins/")
 	if isPin && strings.HasPrefix(pin, "mirror-") {
 		m.refuse(w, http.StatusBadRequest, "pins that begin with mirror- are the mirror's own\n")
 		return
 	}
 	var out any
-	var err error
 	switch {
 	case r.Method == http.MethodPost && path == "snapshot":
 		out, err = m.Freeze(r.Context())
@@ -138,12 +146,12 @@ func (m *Mirror) serveAdmin(w http.ResponseWriter, r *http.Request, path string)
 	case r.Method == http.MethodPost && path == "warm":
 		var lock *lockfile.Lock
 		m.deadline(w, 1<<40)
-		if lock, err = lockfile.Parse("lock", r.Body); err == nil {
+		if lock, err = lockfile.Parse("lock", bytes.NewReader(body)); err == nil {
 			out, err = m.WarmLock(r.Context(), lock)
 		}
 	case r.Method == http.MethodPut && isPin:
 		var lock *lockfile.Lock
-		if lock, err = lockfile.Parse(pin, r.Body); err == nil {
+		if lock, err = lockfile.Parse(pin, bytes.NewReader(body)); err == nil {
 			err = m.Pin(r.Context(), pin, lock)
 		}
 	case r.Method == http.MethodDelete && isPin:

@@ -125,6 +125,9 @@ func (d *Debian) files(dir string, text []byte, rel *archive.Release) ([]File, e
 			at = "by-hash/"
 		}
 		file.Others = append(file.Others, at+"SHA256/"+f.Digest.String())
+		if rel.ByHash {
+			file.First = file.Others[0]
+		}
 		for _, o := range digests[name] {
 			file.Others = append(file.Others, at+o)
 		}

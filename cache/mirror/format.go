@@ -50,9 +50,11 @@ type File struct {
 	Path   string
 	Digest lockfile.Digest
 	Size   int64 // in bytes
-	// Others are other paths of the same bytes, the best to fetch first:
-	// those that name the digest never lead to another file.
+	// Others are other paths by which clients ask for the same bytes: such as
+	// name the digest, and so never lead to another file.
 	Others []string
+	// First is what to ask upstream for before Path; empty for Path itself.
+	First string
 	// Index says that the file names packages, those of Component for Arch
 	// where the format knows such words.
 	Index           bool

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/samebits/samebits/lockfile"
 )
@@ -47,6 +48,7 @@ func onlyRead(r *http.Request) bool {
 // next request: the connection ends.
 func (m *Mirror) refuseMethod(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		m.refuse(w, http.StatusBadRequest, "a question to a mirror has no body\n")
 		return

@@ -54,12 +54,25 @@ func (m *Mirror) pinSet(ctx context.Context, up *upstream, l *loaded) error {
 	m.pinMu.Lock()
 	defer m.pinMu.Unlock()
 	entries := m.metadataAtHand(up, l)
-	l.pinned.Store(int32(len(entries)))
-	return m.pin(ctx, pinOfSet+l.id, entries)
+	if err := m.pin(ctx, pinOfSet+l.id, entries); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range entries {
+		l.pinned[e.Digest] = true
+	}
+	return nil
 }
 
 // repin takes a file into the pin of its set that came later.
-func (m *Mirror) repin(up *upstream, l *loaded) {
+func (m *Mirror) repin(up *upstream, l *loaded, d lockfile.Digest) {
+	l.mu.Lock()
+	known := l.pinned[d]
+	l.mu.Unlock()
+	if known {
+		return
+	}
 	if err := m.pinSet(m.ctx, up, l); err != nil && m.ctx.Err() == nil {
 		m.config.Log.Error("cannot pin a set", "prefix", up.Prefix, "root", l.rec.Root, "error", err)
 	}
@@ -137,7 +150,7 @@ func (m *Mirror) tidy(ctx context.Context, now time.Time) {
 		var roots []*root
 		for path, r := range up.roots {
 			r.mu.Lock()
-			if r.current == nil && r.call == nil && now.Sub(r.failedAt) > time.Minute {
+			if r.current == nil && r.call == nil && !r.failedAt.IsZero() && now.Sub(r.failedAt) > time.Minute {
 				delete(up.roots, path)
 			}
 			r.mu.Unlock()

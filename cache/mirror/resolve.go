@@ -145,11 +145,7 @@ func firstN[T any](s []T, n int) []T { return s[:min(len(s), n)] }
 // fileTarget is a file of metadata. One under a plain path changes with the
 // set, so it has the set's time.
 func (m *Mirror) fileTarget(up *upstream, r *root, l *loaded, f *File, path string, exact bool) *target {
-	paths := []string{f.Path}
-	if len(f.Others) > 0 {
-		paths = []string{f.Others[0], f.Path}
-	}
-	t := &target{up: up, path: path, want: want{digest: f.Digest, size: f.Size}, places: up.places(paths...)}
+	t := &target{up: up, path: path, want: want{digest: f.Digest, size: f.Size}, places: up.places(f.fetchPaths()...)}
 	if exact {
 		t.stamp = l.rec.Stamp
 	}
@@ -159,7 +155,7 @@ func (m *Mirror) fileTarget(up *upstream, r *root, l *loaded, f *File, path stri
 	t.arrived = func() {
 		m.fileArrived(up, l, f)
 		if l.id != "" {
-			m.repin(up, l)
+			m.repin(up, l, f.Digest)
 		}
 	}
 	t.served = func() { r.use(f.Path) }

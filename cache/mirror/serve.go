@@ -175,12 +175,19 @@ func (m *Mirror) pass(w http.ResponseWriter, r *http.Request, up *upstream, path
 	if err != nil {
 		return
 	}
-	defer release()
+	held := true
+	defer func() {
+		if held {
+			release()
+		}
+	}()
 	for _, pl := range up.places(path) {
 		m.count.upstreamGets.Add(1)
 		var body *fetch.Body
 		if body, err = pl.source.Open(r.Context(), fetch.Request{Entry: lockfile.Entry{Path: path}}); err == nil {
 			defer body.Close()
+			held = false
+			release() // a slow client is not to keep others from upstream
 			m.passBody(w, r, path, body)
 			return
 		}

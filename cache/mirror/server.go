@@ -33,16 +33,16 @@ func Server(handler http.Handler, l Limits) *http.Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	header := cmp.Or(l.HeaderTime, 10*time.Second)
 	return &http.Server{
 		Handler: handler,
 		// net/http adds 4 KiB of slack to what it is told.
 		MaxHeaderBytes:    max(cmp.Or(l.HeaderBytes, 16<<10)-4<<10, 1),
-		ReadHeaderTimeout: header,
-		ReadTimeout:       header + 20*time.Second,
-		WriteTimeout:      2 * grace,
-		IdleTimeout:       cmp.Or(l.IdleTime, 2*time.Minute),
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: cmp.Or(l.HeaderTime, 10*time.Second),
+		// No ReadTimeout: it would end requests that wait for upstream. The
+		// few that have a body get their time from the handler.
+		WriteTimeout: 2 * grace,
+		IdleTimeout:  cmp.Or(l.IdleTime, 2*time.Minute),
+		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

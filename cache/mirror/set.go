@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/samebits/samebits/lockfile"
 )
@@ -20,11 +19,11 @@ type loaded struct {
 
 	mu      sync.Mutex
 	indexes map[lockfile.Digest]int32 // those indexes that are at hand
-	pinned  atomic.Int32
+	pinned  map[lockfile.Digest]bool  // what the set's pin names
 }
 
 func newLoaded(m *Mirror, id string, rec *record, set *Set) *loaded {
-	l := &loaded{id: id, rec: rec, set: set, byPath: make(map[string]int32, 4*len(set.Files)), indexes: map[lockfile.Digest]int32{}}
+	l := &loaded{id: id, rec: rec, set: set, byPath: make(map[string]int32, 4*len(set.Files)), indexes: map[lockfile.Digest]int32{}, pinned: map[lockfile.Digest]bool{}}
 	for i, f := range set.Files {
 		l.byPath[f.Path] = int32(i)
 		for _, o := range f.Others {
@@ -136,11 +135,15 @@ func (m *Mirror) ensureFile(ctx context.Context, up *upstream, l *loaded, f *Fil
 }
 
 func (m *Mirror) flyFile(up *upstream, f *File) *flight {
-	paths := []string{f.Path}
-	if len(f.Others) > 0 {
-		paths = []string{f.Others[0], f.Path}
+	return m.fly(up, want{digest: f.Digest, size: f.Size}, f.Path, up.places(f.fetchPaths()...))
+}
+
+// fetchPaths are the paths to ask upstream for, in turn.
+func (f *File) fetchPaths() []string {
+	if f.First != "" {
+		return []string{f.First, f.Path}
 	}
-	return m.fly(up, want{digest: f.Digest, size: f.Size}, f.Path, up.places(paths...))
+	return []string{f.Path}
 }
 
 // fileArrived notes that a file of a set is there: an index can be asked from

@@ -97,6 +97,7 @@ func (m *Mirror) serveArrived(w http.ResponseWriter, r *http.Request, t *target,
 		return
 	}
 	defer file.Close()
+	m.deadline(w, info.Size())
 	if t.arrived != nil {
 		t.arrived()
 	}
