@@ -2,6 +2,7 @@ package arch
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"encoding/binary"
 	"io"
@@ -105,7 +106,7 @@ func machine(head []byte) string {
 
 // packagesArch returns the architecture that most packages are of.
 func (s *System) packagesArch() string {
-	all, _, err := s.readLocal(nil)
+	all, _, err := s.readLocal(context.Background())
 	if err != nil {
 		return ""
 	}

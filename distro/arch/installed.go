@@ -38,9 +38,6 @@ func (e *BrokenError) Error() string {
 // readLocal reads the database of what is installed. What cannot be read as a
 // package is in broken.
 func (s *System) readLocal(ctx context.Context) (all []*pacman.Desc, broken []string, err error) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	entries, err := s.Files.ReadDir(s.local())
 	if err != nil {
 		return nil, nil, err
