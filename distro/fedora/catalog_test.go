@@ -188,3 +188,14 @@ func TestFresh(t *testing.T) {
 		t.Errorf("with the server gone: %s%s", summary(got), warned)
 	}
 }
+
+func TestOfRepo(t *testing.T) {
+	for dir, want := range map[string]bool{
+		"fedora": true, "fedora-0123456789abcdef": true, "fedora-modular-0123456789abcdef": false,
+		"fedora-modular": false, "fedora-0123456789abcdeg": false, "updates": false, "fedora-": false,
+	} {
+		if got := ofRepo(dir, "fedora"); got != want {
+			t.Errorf("%s: %t", dir, got)
+		}
+	}
+}

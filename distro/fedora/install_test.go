@@ -109,7 +109,9 @@ func TestReplaceAndAdd(t *testing.T) {
 	rpmInstall(t, root, files...)
 	s, _ := openSystem(t, root)
 	lock := keep(t, cache, s.ID(),
-		w.build(t, pool, spec{name: "up", version: "2", release: "1"}),
+		w.build(t, pool, spec{name: "up", version: "2", release: "1", more: "Requires: kernel-core = 5.3"}),
+		w.build(t, pool, spec{name: "several", version: "1", release: "1"}),
+		w.build(t, pool, spec{name: "several", version: "2", release: "1"}),
 		w.build(t, pool, spec{name: "down", version: "1", release: "1"}),
 		w.build(t, pool, spec{name: "same", version: "1", release: "1"}),
 		w.build(t, pool, spec{name: "firmware", version: "2", release: "1", more: "Obsoletes: old < 2"}),
@@ -117,7 +119,7 @@ func TestReplaceAndAdd(t *testing.T) {
 	if err := install(t, s, lock, cache); err != nil {
 		t.Fatal(err)
 	}
-	if got := installedNames(t, s); got != "down 1-1 noarch, firmware 2-1 noarch, kernel-core 5.1-1 noarch, kernel-core 5.2-1 noarch, kernel-core 5.3-1 noarch, same 1-1 noarch, up 2-1 noarch" {
+	if got := installedNames(t, s); got != "down 1-1 noarch, firmware 2-1 noarch, kernel-core 5.1-1 noarch, kernel-core 5.2-1 noarch, kernel-core 5.3-1 noarch, same 1-1 noarch, several 1-1 noarch, several 2-1 noarch, up 2-1 noarch" {
 		t.Errorf("installed: %s", got)
 	}
 }
@@ -213,7 +215,7 @@ func withOwnRPM(t *testing.T, root string) {
 		}
 	}
 	run(t, "cp", "--parents", "-r", "/usr/lib/rpm", root)
-	put(t, filepath.Join(root, "etc/rpm/macros"), "%_dbpath /nowhere\n")
+	put(t, filepath.Join(root, "etc/rpm/macros"), "%_dbpath /nowhere\n%from_within yes\n")
 	for _, dir := range []string{"proc", "sys", "dev", "tmp", "root"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -232,15 +234,15 @@ func TestInstallWithOwnRPM(t *testing.T) {
 	withOwnRPM(t, root)
 	s, warned := openSystem(t, root)
 	lock := keep(t, cache, lockfile.System{Distro: "fedora", Version: "35", Arch: "x86_64"},
-		w.build(t, pool, spec{name: "lib", version: "2.0", release: "1.fc35", epoch: "1", arch: "x86_64", post: `posix.mkdir("/made-by-a-script"); assert(posix.access("/proc/self/status", "r"))`}))
+		w.build(t, pool, spec{name: "lib", version: "2.0", release: "1.fc35", epoch: "1", arch: "x86_64", post: `posix.mkdir("/made-by-" .. rpm.expand("%%{from_within}")); assert(posix.access("/proc/self/status", "r"))`}))
 	if err := install(t, s, lock, cache); err != nil {
 		t.Fatal(err)
 	}
 	if got := installedNames(t, s); got != "lib 1:2.0-1.fc35 x86_64" || warned() != "" {
 		t.Errorf("installed: %s%s", got, warned())
 	}
-	if _, err := os.Stat(filepath.Join(root, "made-by-a-script")); err != nil {
-		t.Errorf("the script: %v", err)
+	if _, err := os.Stat(filepath.Join(root, "made-by-yes")); err != nil {
+		t.Errorf("the script, run by the root's rpm: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(root, "proc/self")); err == nil {
 		t.Error("/proc is mounted for all to see")

@@ -358,6 +358,32 @@ func TestLocateDropped(t *testing.T) {
 	}
 }
 
+// TestLocateUnknownBuild asks for a package that is not installed: without a
+// signature there is nothing by which to know a file.
+func TestLocateUnknownBuild(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	file := w.build(t, dir, spec{name: "stray", version: "1", release: "1"})
+	locate := func() string {
+		t.Helper()
+		s, _ := openSystem(t, w.root)
+		got, err := s.Locate(t.Context(), distro.LocateRequest{
+			Packages: []distro.Package{{Name: "stray", Version: "1-1", Arch: "noarch"}}, Identifier: w.cache, Directories: []string{dir},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return summary(got)
+	}
+	if s := locate(); !strings.Contains(s, "missing stray") || !strings.Contains(s, "no signature") {
+		t.Errorf("not signed: %s", s)
+	}
+	w.sign(t, file)
+	if s := locate(); s != " Packages/stray-1-1.noarch.rpm\n" {
+		t.Errorf("signed: %s", s)
+	}
+}
+
 // TestGenerateFetchInstall goes the whole way: what is locked is brought by
 // its digests alone and installed into an empty root, whose own lock is the
 // same.

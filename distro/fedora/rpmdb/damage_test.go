@@ -203,3 +203,16 @@ func FuzzLog(f *testing.F) {
 		}
 	})
 }
+
+// TestFlippedByte has a package of an ndb that is not as it was written.
+func TestFlippedByte(t *testing.T) {
+	data := small(t, "sle15-bci/Packages.db")
+	at := bytes.Index(data, []byte("gpg-pubkey"))
+	if at < 0 {
+		at = bytes.Index(data, []byte("glibc"))
+	}
+	data[at]++
+	if _, err := all(openers["sle15-bci/Packages.db"], data); !errors.Is(err, errDamaged) {
+		t.Errorf("a flipped byte: %v", err)
+	}
+}
