@@ -171,6 +171,15 @@ func (l layout) document(d v1.Descriptor, into any) error {
 	return nil
 }
 
+// checkDigest is called before a digest is used for anything: the methods of one
+// that is malformed panic, and it would be part of a path.
+func checkDigest(d digest.Digest) error {
+	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("%q is not a SHA-256", d)
+	}
+	return nil
+}
+
 // blob reads a blob, and fails at its end where it is not what it must be.
 type blob struct {
 	file     *os.File
@@ -180,8 +189,8 @@ type blob struct {
 }
 
 func (l layout) open(d v1.Descriptor) (*blob, error) {
-	if d.Digest.Algorithm() != digest.SHA256 || d.Digest.Validate() != nil {
-		return nil, fmt.Errorf("%q is not a SHA-256", d.Digest)
+	if err := checkDigest(d.Digest); err != nil {
+		return nil, err
 	}
 	f, err := os.Open(filepath.Join(l.path, "blobs", "sha256", d.Digest.Encoded()))
 	if err != nil {
@@ -204,8 +213,8 @@ func (b *blob) Close() error { return b.file.Close() }
 
 // layer reads a layer, and checks both of its digests.
 func (l layout) layer(ctx context.Context, d v1.Descriptor, id digest.Digest, o ReadOptions) (*tree.Tree, error) {
-	if id.Validate() != nil || id.Algorithm() != digest.SHA256 {
-		return nil, fmt.Errorf("%q is not a SHA-256", id)
+	if err := checkDigest(id); err != nil {
+		return nil, err
 	}
 	r, err := l.open(d)
 	if err != nil {
