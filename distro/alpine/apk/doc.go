@@ -10,6 +10,10 @@
 // [CheckPackage] follows that chain; whoever wants the digest of a file hashes
 // the bytes that it let pass.
 //
+// No signature covers the stored bytes of a segment of signatures, nor how a
+// file of apk 3 is compressed: there a few bits may change without effect, for
+// this package as for apk itself.
+//
 // What comes from outside is bounded in size and count. The package refuses to
 // unpack a package's files, to choose between packages, to reach for files or
 // the network, and signatures by anything but RSA.
