@@ -191,6 +191,11 @@ func TestUpdatesWhileUpstreamChanges(t *testing.T) {
 			}
 			m := r.Metrics()
 			t.Logf("%d states of upstream, %d sets adopted, %d refused, %d stale answers", states, m.SetsAdopted, m.SetsRefused, m.Stale)
+			for path := range o.asked {
+				if !byHash && strings.Contains(path, "/by-hash/") {
+					t.Errorf("an archive without names by hash was asked for %s", path)
+				}
+			}
 			if m.SetsAdopted < 3 {
 				t.Error("upstream hardly changed: nothing was shown")
 			}

@@ -46,6 +46,60 @@ func startHelper(t *testing.T, dir, upstream, keyring string) *helper {
 	return &helper{cmd, strings.TrimSpace(line)}
 }
 
+// load is four clients that ask for everything, again and again.
+type load struct {
+	url           atomic.Value
+	stop          chan struct{}
+	wg            sync.WaitGroup
+	whole, broken atomic.Int64
+}
+
+func startLoad(t *testing.T, o *origin, url string) *load {
+	l := &load{stop: make(chan struct{})}
+	l.url.Store(url)
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 20 * time.Second}
+	for i := range 4 {
+		l.wg.Go(func() {
+			for n := i; ; n++ {
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				paths := []string{"dists/one/InRelease", "dists/one/main/binary-amd64/Packages.xz", "pool/main/p" + itoa(n%12) + "_1_amd64.deb"}
+				l.ask(t, client, paths[n%3], o.files[paths[n%3]])
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) ask(t *testing.T, client *http.Client, path string, want []byte) {
+	resp, err := client.Get(l.url.Load().(string) + "/debian/" + path)
+	if err != nil {
+		l.broken.Add(1)
+		time.Sleep(5 * time.Millisecond)
+		return
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil || resp.StatusCode != 200:
+		l.broken.Add(1)
+	case !bytes.Equal(body, want):
+		t.Errorf("%s: %d bytes that are not it", path, len(body))
+	default:
+		l.whole.Add(1)
+	}
+}
+
+// end stops the clients and counts the answers.
+func (l *load) end() (whole, broken int64) {
+	close(l.stop)
+	l.wg.Wait()
+	return l.whole.Load(), l.broken.Load()
+}
+
 // Killed under load, again and again: what clients get is whole or breaks off,
 // and nothing that is kept is wrong.
 func TestKilledUnderLoad(t *testing.T) {
@@ -66,42 +120,8 @@ func TestKilledUnderLoad(t *testing.T) {
 	if err := os.WriteFile(keyring, repo.keyring(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var url atomic.Value
 	h := startHelper(t, dir, o.URL+"/debian", keyring)
-	url.Store(h.url)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	var whole, broken atomic.Int64
-	client := &http.Client{Transport: &http.Transport{}, Timeout: 20 * time.Second}
-	for i := range 4 {
-		wg.Go(func() {
-			for n := i; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				paths := []string{"dists/one/InRelease", "dists/one/main/binary-amd64/Packages.xz", "pool/main/p" + itoa(n%12) + "_1_amd64.deb"}
-				path := paths[n%3]
-				resp, err := client.Get(url.Load().(string) + "/debian/" + path)
-				if err != nil {
-					broken.Add(1)
-					time.Sleep(5 * time.Millisecond)
-					continue
-				}
-				body, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				switch {
-				case err != nil || resp.StatusCode != 200:
-					broken.Add(1)
-				case !bytes.Equal(body, o.files[path]):
-					t.Errorf("%s: %d bytes that are not it", path, len(body))
-				default:
-					whole.Add(1)
-				}
-			}
-		})
-	}
+	load := startLoad(t, o, h.url)
 	for range times {
 		time.Sleep(150 * time.Millisecond)
 		_ = h.cmd.Process.Kill()
@@ -109,16 +129,22 @@ func TestKilledUnderLoad(t *testing.T) {
 		began := time.Now()
 		h = startHelper(t, dir, o.URL+"/debian", keyring)
 		t.Logf("ready after %v", time.Since(began).Round(time.Millisecond))
-		url.Store(h.url)
+		load.url.Store(h.url)
 	}
 	time.Sleep(300 * time.Millisecond)
-	close(stop)
-	wg.Wait()
+	whole, broken := load.end()
 	_ = h.cmd.Process.Kill()
 	_ = h.cmd.Wait()
-	if whole.Load() == 0 || broken.Load() == 0 {
-		t.Errorf("%d whole answers, %d broken: no load, or no harm", whole.Load(), broken.Load())
+	if whole == 0 || broken == 0 {
+		t.Errorf("%d whole answers, %d broken: no load, or no harm", whole, broken)
 	}
+	o.Close()
+	checkKept(t, repo, dir, o.URL+"/debian")
+}
+
+// checkKept looks at what processes that were killed have left.
+func checkKept(t *testing.T, repo *repo, dir, upstream string) {
+	t.Helper()
 	c, err := cache.Open(dir + "/cache")
 	if err != nil {
 		t.Fatal(err)
@@ -127,9 +153,8 @@ func TestKilledUnderLoad(t *testing.T) {
 	if v, err := c.Verify(t.Context(), nil); err != nil {
 		t.Errorf("%+v %v", v, err)
 	}
-	o.Close()
 	m, err := Open(Config{Cache: dir + "/cache", State: dir + "/state", Client: quickClient(), Offline: true,
-		Upstreams: []Upstream{{Prefix: "debian", URLs: []string{o.URL + "/debian"}, Format: &Debian{Keys: repo.keys()}}}})
+		Upstreams: []Upstream{{Prefix: "debian", URLs: []string{upstream}, Format: &Debian{Keys: repo.keys()}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,6 @@ func always(c *Config) { c.Fresh = time.Nanosecond }
 func TestASetComesWhole(t *testing.T) {
 	repo, o, r := simple(t, always)
 	updated(r)
-	old := repo.files()
 	repo.build("third", "1", 10)
 	next := repo.publish()
 	// The new InRelease is there; its Packages is not yet.
@@ -47,7 +46,6 @@ func TestASetComesWhole(t *testing.T) {
 	if o.count("dists/one/main/binary-amd64/Packages.xz") != n {
 		t.Error("a file that clients use was not there before the set was shown")
 	}
-	_ = old
 }
 
 // current returns a root for tests to look into.
@@ -63,6 +61,11 @@ func TestOldSetsAreServedByHash(t *testing.T) {
 	repo, o, r := simple(t, always)
 	updated(r)
 	old := o.files["dists/one/main/binary-amd64/Packages.xz"]
+	// As if the set before had come in the same second, or later still.
+	root := r.current("dists/one/InRelease")
+	root.mu.Lock()
+	root.current.rec.Stamp = time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	root.mu.Unlock()
 	first := r.want(inReleasePath, 200, nil).Header.Get("Last-Modified")
 	repo.build("third", "1", 10)
 	o.set(repo.publish())
@@ -299,7 +302,6 @@ func (r *rig) age() {
 func TestTidyLetsGoOfOldSets(t *testing.T) {
 	repo, o, r := simple(t, always)
 	updated(r)
-	old := o.files["dists/one/main/binary-amd64/Packages.xz"]
 	for i := range 2 {
 		repo.build("third", itoa(i), 10)
 		o.set(repo.publish())
@@ -323,7 +325,6 @@ func TestTidyLetsGoOfOldSets(t *testing.T) {
 		t.Errorf("%d records", len(records))
 	}
 	r.want("/debian/dists/one/main/binary-amd64/by-hash/MD5Sum/"+strings.Repeat("0", 32), 404, nil)
-	_ = old
 	r.restart()
 	r.want("/snapshot/"+r.Snapshots()[0]+"/debian/dists/one/InRelease", 200, nil)
 }
