@@ -181,6 +181,12 @@ func TestLocateWhatIsGone(t *testing.T) {
 			signedPackage(t, newSigner(t, "own.rsa.pub"), dir, "thing", "1.0-r0", "", map[string]string{"etc/other": "x"})
 			return distro.LocateRequest{Directories: []string{dir}}
 		}, "missing thing"},
+		"another build that is signed": {func(t *testing.T, root, dir, _ string) distro.LocateRequest {
+			s := newSigner(t, "second.rsa.pub")
+			s.trust(t, root)
+			signedPackage(t, s, dir, "thing", "1.0-r0", "", map[string]string{"etc/other": "x"})
+			return distro.LocateRequest{Directories: []string{dir}}
+		}, "missing thing"},
 		"a damaged file": {func(t *testing.T, _, dir, file string) distro.LocateRequest {
 			put(t, filepath.Join(dir, "thing-1.0-r0.apk"), read(t, file))
 			flip(t, filepath.Join(dir, "thing-1.0-r0.apk"))
@@ -246,6 +252,11 @@ func TestLocateOffline(t *testing.T) {
 			if want := strings.TrimPrefix(url, "http://") + " x86_64/thing-1.0-r0.apk"; lines[0] != want || warned != "" {
 				t.Errorf("got %q, want %q; warnings: %s", lines, want, warned)
 			}
+			put(t, filepath.Join(root, file(url)), string(signedIndex(t, nil, repo, "")))
+			if _, _, warned := locate(t, root, distro.LocateRequest{}); !strings.Contains(warned, "it has no signature") {
+				t.Errorf("an index in the root without a signature: %s", warned)
+			}
+			put(t, filepath.Join(root, file(url)), read(t, filepath.Join(repo, "APKINDEX.tar.gz")))
 			flip(t, filepath.Join(root, file(url)))
 			if _, _, warned := locate(t, root, distro.LocateRequest{}); !strings.Contains(warned, "APKINDEX") || !strings.Contains(warned, "is not used") {
 				t.Errorf("a flipped index in the root: %s", warned)
