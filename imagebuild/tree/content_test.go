@@ -2,6 +2,7 @@ package tree_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
@@ -74,6 +75,35 @@ func TestOpenOfWhatHasNoContent(t *testing.T) {
 	for n := range tr.All() {
 		if _, err := n.Open(); err == nil || !strings.Contains(err.Error(), "has no content") {
 			t.Errorf("%s opened: %v", n.Path(), err)
+		}
+	}
+}
+
+// The errors say what changed, and of what is too long nothing more is given.
+func TestContentsThatChangedSaySo(t *testing.T) {
+	for content, complaint := range map[string]string{
+		"1234":                     "it has 4 bytes and not the 5 it had",
+		strings.Repeat("12345", 9): "it has more than the 5 bytes it had",
+		"12346":                    "its SHA-256 is ",
+	} {
+		n := treetest.File(0o644, "12345")
+		n.Digest = sha256.Sum256([]byte("12345"))
+		n.Content = tree.Bytes([]byte(content))
+		var b tree.Builder
+		if err := b.Add("file", n); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := b.Freeze(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, _ := tr.Lookup("file")
+		var out bytes.Buffer
+		if err := file.CopyTo(&out); err == nil || !strings.Contains(err.Error(), "/file: the content changed: "+complaint) {
+			t.Errorf("%q: the error is %v, want one of %q", content, err, complaint)
+		}
+		if out.Len() > 5 {
+			t.Errorf("%q: %d bytes were given", content, out.Len())
 		}
 	}
 }

@@ -25,7 +25,7 @@ func Overlay(ctx context.Context, base, upper *Tree) (*Tree, error) {
 		switch {
 		case !found:
 			d.add(n.Path(), n.inode())
-		case !over.Mode().IsDir() || !n.Mode().IsDir():
+		case !over.Mode().IsDir():
 			hidden[n.i] = true
 		}
 	}
