@@ -97,3 +97,35 @@ func TestSelectReal(t *testing.T) {
 		t.Errorf("bash with dnf: %s", got)
 	}
 }
+
+// TestSelectMade has requirements by file, by version and of several parts.
+func TestSelectMade(t *testing.T) {
+	needRoot(t)
+	w := newWorkshop(t)
+	pool := t.TempDir()
+	root := newRoot(t)
+	var files []string
+	for _, s := range []spec{
+		{name: "app", version: "1", release: "1", more: "Requires: virtual >= 2\nRequires: /lib/needed\nRequires: (one or two)\nRequires: (three if nothing)"},
+		{name: "old", version: "1", release: "1", more: "Provides: virtual = 1"},
+		{name: "new", version: "1", release: "1", more: "Provides: virtual = 2"},
+		{name: "merged", version: "1", release: "1", file: "/usr/lib/needed"},
+		{name: "two", version: "1", release: "1"},
+		{name: "stranger", version: "1", release: "1"},
+	} {
+		files = append(files, w.build(t, pool, s))
+	}
+	rpmInstall(t, root, append([]string{"--nodeps"}, files...)...)
+	s, _ := openSystem(t, root)
+	ps, err := s.Select(t.Context(), []string{"app"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range ps {
+		names = append(names, p.Name)
+	}
+	if got := strings.Join(names, " "); got != "app merged new two" {
+		t.Errorf("app with what it needs: %s", got)
+	}
+}

@@ -68,6 +68,7 @@ type spec struct {
 	vendor                        string
 	more                          string // lines of the spec file, such as Requires
 	post                          string // a scriptlet
+	file                          string // one more of its files
 }
 
 func (s spec) evr() string {
@@ -92,10 +93,13 @@ func (s spec) text() string {
 	}
 	fmt.Fprintf(&b, "%s\n%%description\nIt does nothing.\n%%install\nmkdir -p %%{buildroot}/usr/share/%s\necho %s > %%{buildroot}/usr/share/%s/version-%s-%s\n",
 		s.more, s.name, s.evr(), s.name, s.version, s.release)
+	if s.file != "" {
+		fmt.Fprintf(&b, "mkdir -p %%{buildroot}%s && touch %%{buildroot}%s\n", filepath.Dir(s.file), s.file)
+	}
 	if s.post != "" {
 		fmt.Fprintf(&b, "%%post -p <lua>\n%s\n", s.post)
 	}
-	fmt.Fprintf(&b, "%%files\n/usr/share/%s\n", s.name)
+	fmt.Fprintf(&b, "%%files\n/usr/share/%s\n%s\n", s.name, s.file)
 	return b.String()
 }
 
