@@ -272,3 +272,28 @@ func TestErrorsLeaveNoIndex(t *testing.T) {
 		t.Errorf("left over is %v", left)
 	}
 }
+
+// liar is a compression that adds to the archive and says that it does nothing.
+type liar struct{}
+
+func (liar) Algorithm() string { return "" }
+
+func (liar) NewWriter(w io.Writer) (io.WriteCloser, error) { return adding{w}, nil }
+
+type adding struct{ io.Writer }
+
+func (a adding) Close() error {
+	_, err := a.Write(make([]byte, 512))
+	return err
+}
+
+func TestLayersThatAreNotWhatTheConfigurationSays(t *testing.T) {
+	path, _ := write(t, []oci.Image{amd64(plant(t, "file:x"))}, oci.Options{Compression: liar{}})
+	if err := oci.Validate(path); err == nil || !strings.Contains(err.Error(), "layer 0: the archive is sha256:") {
+		t.Errorf("the error is %v", err)
+	}
+	_, _, err := oci.Read(t.Context(), path, oci.ReadOptions{Archive: archive, Store: &tree.MemoryStore{}})
+	if err == nil || !strings.Contains(err.Error(), "that the configuration names") {
+		t.Errorf("the error is %v", err)
+	}
+}
