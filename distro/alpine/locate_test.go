@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/alpine/apk"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -267,5 +268,33 @@ func TestLocateOffline(t *testing.T) {
 	lines, got, warned := locate(t, root, distro.LocateRequest{})
 	if lines[0] != "missing thing: no index could be read" || !strings.Contains(got.Hints[0], "--offline") || !strings.Contains(warned, "apk update") {
 		t.Errorf("nothing at hand: %q %q %s", lines, got.Hints, warned)
+	}
+}
+
+// TestCheckSigned wants both of a file that no index has: the identity that
+// apk noted, and a signature.
+func TestCheckSigned(t *testing.T) {
+	own, other := newSigner(t, "own.rsa.pub"), newSigner(t, "other.rsa.pub")
+	keys, err := apk.NewKeys(map[string][]byte{own.name: []byte(own.public(t))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := signedPackage(t, own, t.TempDir(), "thing", "1.0-r0", "", nil)
+	want, err := readPackageFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		file string
+		good bool
+	}{
+		"the file":       {file, true},
+		"another build":  {signedPackage(t, own, t.TempDir(), "thing", "1.0-r0", "", map[string]string{"etc/x": "y"}), false},
+		"another signer": {signedPackage(t, other, t.TempDir(), "thing", "1.0-r0", "", nil), false},
+		"no signature":   {packed(t, t.TempDir(), "thing", "1.0-r0", "", map[string]string{"etc/thing": "1.0-r0"}), false},
+	} {
+		if err := checkSigned(strings.NewReader(read(t, tt.file)), want, keys); (err == nil) != tt.good {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
