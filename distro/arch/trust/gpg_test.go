@@ -141,6 +141,13 @@ func (g *gpg) revoke(day, fingerprint, reason string) {
 	g.run(day, string(cert), "--import")
 }
 
+// takeBack revokes the first of the three certifications of a key: gpg asks
+// for each signature, the key's own being the first, whether to revoke it.
+func (g *gpg) takeBack(day, fingerprint, reason string) {
+	g.t.Helper()
+	g.runQuestions(day, "n\ny\nn\nn\ny\n"+reason+"\n\ny\nsave\n", "--edit-key", fingerprint, "revsig")
+}
+
 // runQuestions is run for commands that ask, which --batch would forbid.
 func (g *gpg) runQuestions(day, answers string, args ...string) []byte {
 	g.t.Helper()

@@ -283,11 +283,19 @@ func TestCertifications(t *testing.T) {
 	t.Run("that are taken back", func(t *testing.T) {
 		f := d.packager("b", "", 3)
 		before, after := d.sign("2018-06-01", f, text), d.sign("2020-06-01", f, text)
-		// Reason 4: the user ID is no longer valid.
-		d.runQuestions("2019-01-01", "y\ny\n4\n\ny\ny\n4\n\ny\ny\n4\n\ny\nsave\n", "--edit-key", f, "revsig")
+		// The master takes it back, since the user ID is no longer valid.
+		d.takeBack("2019-01-01", f, "4")
 		k := load(t, d.files(d.masters))
 		accepted(t, k, before)
 		refused(t, k, after, ErrNotTrusted)
+	})
+	t.Run("that are taken back without a reason", func(t *testing.T) {
+		f := d.packager("f", "", 3)
+		before := d.sign("2018-06-01", f, text)
+		d.takeBack("2019-01-01", f, noReason)
+		refused(t, load(t, d.files(d.masters)), before, ErrNotTrusted)
+		d.run("2019-06-01", "", "--force-sign-key", "-u", d.masters[0], "--quick-sign-key", f)
+		accepted(t, load(t, d.files(d.masters)), before)
 	})
 	t.Run("by SHA-1", func(t *testing.T) {
 		master := d.keyOf("rsa2048", "2015-01-01", "rsa", "")
