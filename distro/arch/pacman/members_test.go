@@ -133,6 +133,14 @@ func TestMembers(t *testing.T) {
 	}
 }
 
+func TestMembersBehindTheEnd(t *testing.T) {
+	data := write(t, file("a"))
+	data = append(data[:len(data)-blockSize], write(t, file("hidden"))...)
+	if got, _, err := walk(data); err == nil {
+		t.Errorf("after one block of zeros it goes on: %q", got)
+	}
+}
+
 func TestMembersThatAreTooLong(t *testing.T) {
 	m := newMembers(bytes.NewReader(write(t, file("a"), file("b"), file("c"))), 1<<20)
 	for range 3 {

@@ -143,6 +143,7 @@ func TestDependencies(t *testing.T) {
 		{"sh>1", "bash", "5.0-1", "sh=1", false},
 		{"libacl.so=1-64", "acl", "2.3.2-1", "xfsacl libacl.so=1-64", true},
 		{"libacl.so=1-32", "acl", "2.3.2-1", "xfsacl libacl.so=1-64", false},
+		{"sh>=1", "bash", "5.0-1", "sh>=2", false},
 		{"bash>9", "bash", "5.0-1", "bash=10", true},
 		{"python: for the tests", "python", "3-1", "", true},
 		{"python>=3: for the tests", "python", "2-1", "", false},

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 func TestLoad(t *testing.T) {
@@ -216,4 +218,41 @@ func TestRealKeybox(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	refused(t, k, two, ErrNotTrusted)
+}
+
+// Ownertrust alone does not make a master: it has to be valid itself.
+func TestMastersHaveToBeValid(t *testing.T) {
+	d := newDistribution(t)
+	sig := d.sign("2020-06-01", d.packager("alice", "", 3), text)
+	k := load(t, d.files(d.masters))
+	accepted(t, k, sig)
+	delete(k.valid, d.masters[0])
+	if e := refused(t, k, sig, ErrNotTrusted); e.Certified != 2 {
+		t.Error(e)
+	}
+}
+
+// The newest word of a master counts: here it lapses before the older one.
+func TestReplacedCertification(t *testing.T) {
+	d := newDistribution(t)
+	f := d.packager("alice", "", 3)
+	before, after := d.sign("2016-06-01", f, text), d.sign("2020-06-01", f, text)
+	d.certify("2017-01-01", f, d.masters[:1], "--force-sign-key", "--default-cert-expire=1y")
+	k := load(t, d.files(d.masters))
+	accepted(t, k, before)
+	refused(t, k, after, ErrNotTrusted)
+}
+
+func TestRevocationWithoutAReason(t *testing.T) {
+	if !hard(&packet.Signature{}) {
+		t.Error("it counts only from its time")
+	}
+}
+
+// A second signature by a trusted key has to be over the data as well.
+func TestSecondSignatureIsBad(t *testing.T) {
+	d := newDistribution(t)
+	good := d.sign("2020-06-01", d.masters[0], text)
+	bad := d.sign("2020-06-01", d.masters[1], "other bytes")
+	refused(t, load(t, d.files(d.masters)), append(bytes.Clone(good), bad...), ErrBadSignature)
 }
