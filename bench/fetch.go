@@ -29,10 +29,15 @@ func (b *bench) fetchLock(s *shelf, base string) contestant {
 
 // curl downloads all files of the shelf with as many requests at once.
 func (b *bench) curl(s *shelf, base string, parallel int) contestant {
+	return b.curlAt(s, base+"/pool/", parallel)
+}
+
+// curlAt does so where the files are right below a URL.
+func (b *bench) curlAt(s *shelf, base string, parallel int) contestant {
 	dir := filepath.Join(b.dir, "curl")
 	var config strings.Builder
 	for _, f := range s.files {
-		fmt.Fprintf(&config, "url = %q\noutput = %q\n", base+"/pool/"+f, filepath.Join(dir, f))
+		fmt.Fprintf(&config, "url = %q\noutput = %q\n", base+f, filepath.Join(dir, f))
 	}
 	name := fmt.Sprintf("`curl --parallel --parallel-max %d`", parallel)
 	args := []string{"--silent", "--fail", "--config", "-", "--parallel", "--parallel-max", fmt.Sprint(parallel)}

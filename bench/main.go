@@ -29,6 +29,8 @@ type benchmark struct {
 
 var benchmarks = []benchmark{
 	{"generate", "Lock the machine that the benchmark runs on", benchGenerate},
+	{"alpine", "Lock an Alpine system with 100 packages that have to be hashed", benchAlpine},
+	{"generate-others", "Lock real states of Arch and Fedora", benchGenerateOthers},
 	{"fetch", "Fetch 49 packages from a local nginx into an empty cache", benchFetch},
 	{"latency", "The same, with 100 ms added to each request", benchLatency},
 	{"memory", "Fetch 700 MB into an empty cache", benchMemory},

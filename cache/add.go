@@ -38,20 +38,17 @@ func (c *Cache) Add(ctx context.Context, r io.Reader, max int64, check func(io.R
 			err = errors.Join(err, c.explain(os.Remove(f.Name())))
 		}
 	}()
-	if err := c.receive(ctx, f, r, max); err != nil {
+	p := &Partial{c: c, f: f, hash: sha256.New()}
+	if p.size, err = c.receive(ctx, io.MultiWriter(f, p.hash), r, max); err != nil {
 		return d, err
 	}
 	if check != nil {
-		if err := check(contextReader{ctx, f}); err != nil {
-			return d, err
-		}
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return d, err
 		}
-	}
-	p := &Partial{c: c, f: f, hash: sha256.New()}
-	if p.size, err = hashAll(ctx, p.hash, f); err != nil {
-		return d, err
+		if err := check(contextReader{ctx, f}); err != nil {
+			return d, err
+		}
 	}
 	p.hash.Sum(p.want[:0])
 	return p.want, p.Commit()
@@ -74,20 +71,21 @@ func (c *Cache) incoming() (*os.File, error) {
 	return f, nil
 }
 
-// receive fills f and goes back to its beginning.
-func (c *Cache) receive(ctx context.Context, f *os.File, r io.Reader, max int64) error {
+// receive copies r to w and returns the number of bytes.
+func (c *Cache) receive(ctx context.Context, w io.Writer, r io.Reader, max int64) (int64, error) {
 	if max >= 0 {
 		r = io.LimitReader(r, max+1)
 	}
-	n, err := io.Copy(f, contextReader{ctx, r})
+	buf := buffers.Get().(*[128 << 10]byte)
+	defer buffers.Put(buf)
+	n, err := io.CopyBuffer(w, contextReader{ctx, r}, buf[:])
 	if err != nil {
-		return c.explain(err)
+		return n, c.explain(err)
 	}
 	if max >= 0 && n > max {
-		return fmt.Errorf("%w: more than %d", ErrTooLarge, max)
+		return n, fmt.Errorf("%w: more than %d", ErrTooLarge, max)
 	}
-	_, err = f.Seek(0, io.SeekStart)
-	return err
+	return n, nil
 }
 
 // ByName returns the digests of all files that are known by a name. The files

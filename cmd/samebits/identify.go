@@ -174,7 +174,9 @@ func (i *identifier) note(d lockfile.Digest, identity string, n int64, local boo
 	}
 }
 
-// keep writes down what was found out, for the next run.
+// keep writes down what was found out, for the next run. The files themselves
+// are on their way to the disk and not waited for: the lock does not rest on
+// their being there, and whoever uses one hashes it again.
 func (i *identifier) keep(c *cache.Cache) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -184,8 +186,7 @@ func (i *identifier) keep(c *cache.Cache) error {
 	if i.files > 0 {
 		i.session.say("%s fetched to hash, %s in %s", count(i.files, "package"), size(i.bytes), took(time.Since(i.begun)))
 	}
-	ctx := context.WithoutCancel(i.session.ctx)
-	return errors.Join(c.Sync(ctx), c.Remember(ctx, i.found))
+	return c.Remember(context.WithoutCancel(i.session.ctx), i.found)
 }
 
 // counter counts what is read.
