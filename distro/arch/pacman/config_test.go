@@ -131,7 +131,7 @@ func TestBadConfigs(t *testing.T) {
 		{"a name that leads elsewhere", "[../x]\n", `/pacman.conf:1: "../x" is no name`},
 		{"a name with a slash", "[x/y]\n", `is no name`},
 		{"no server", "[core]\n\nServer =\n", "/pacman.conf:3: Server needs a URL"},
-		{"no path", "[core]\nInclude\n", "/pacman.conf:2: Include needs a path"},
+		{"no path", "[core]\nInclude\n", "/pacman.conf:2: no path follows Include"},
 		{"a missing file", "[core]\nInclude = /gone\n", "/pacman.conf:2: open /gone: file does not exist"},
 		{"a bad pattern", "[core]\nInclude = /[\n", "/pacman.conf:2: /[: syntax error in pattern"},
 		{"a loop", "[options]\nInclude = /pacman.conf\n", "/pacman.conf:2: files include each other more than 10 deep"},

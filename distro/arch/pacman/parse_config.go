@@ -138,7 +138,7 @@ func (p *configParser) index(name string) int {
 
 func (p *configParser) include(pattern string, depth int) error {
 	if pattern == "" {
-		return errors.New("Include needs a path")
+		return errors.New("no path follows Include")
 	}
 	names := []string{pattern}
 	if strings.ContainsAny(pattern, "*?[") {
