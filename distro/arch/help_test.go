@@ -23,6 +23,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/arch/pacman"
 	"github.com/samebits/samebits/distro/distrotest"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -345,4 +346,9 @@ func (o onlyLoopback) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestMain(m *testing.M) {
 	http.DefaultClient.Transport = onlyLoopback{http.DefaultTransport}
 	os.Exit(m.Run())
+}
+
+// jobDesc describes a package for any architecture.
+func jobDesc(name, version string) *pacman.Desc {
+	return &pacman.Desc{Name: name, Version: version, Arch: "any"}
 }
