@@ -2,6 +2,7 @@ package fedora
 
 import (
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 
@@ -80,7 +81,7 @@ var layouts = []layout{
 // knownArchive tells of which archive the repository behind a URL is: that of
 // a metalink or a mirror list, or its base. arch is the repository's, for
 // mirror lists that do not have it.
-func knownArchive(rawURL, arch string) (archive, path string, ok bool) {
+func knownArchive(rawURL, arch string) (archive, below string, ok bool) {
 	ref := reference(rawURL, arch)
 	for _, l := range layouts {
 		if m := l.at.FindStringSubmatchIndex(ref); m != nil {
@@ -108,10 +109,10 @@ func reference(rawURL, arch string) string {
 			return u.Host + "?repo=" + repo + "-" + release + "&arch=" + arch
 		}
 	}
-	return u.Host + strings.TrimSuffix(u.Path, "/")
+	return u.Host + strings.TrimSuffix(path.Clean("/"+u.Path), "/")
 }
 
 // join appends a path to a base URL, escaped as a path has to be.
-func join(base, path string) string {
-	return strings.TrimSuffix(base, "/") + "/" + (&url.URL{Path: path}).EscapedPath()
+func join(base, name string) string {
+	return strings.TrimSuffix(base, "/") + "/" + (&url.URL{Path: name}).EscapedPath()
 }
