@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -275,5 +276,30 @@ func BenchmarkWrite(b *testing.B) {
 		if err := dir.Write(b.Context(), b.TempDir()+"/new", treetest.Odd(), dir.Options{}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestContentsAreReadAtRandom(t *testing.T) {
+	base := t.TempDir()
+	if err := os.WriteFile(base+"/file", []byte("0123456789"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := dir.Read(t.Context(), base, dir.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := tr.Lookup("file")
+	r, err := n.Inode().Content.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	at := r.(io.ReaderAt)
+	b := make([]byte, 4)
+	if n, err := at.ReadAt(b, 3); n != 4 || err != nil || string(b) != "3456" {
+		t.Errorf("read %q, %d, %v", b, n, err)
+	}
+	if n, err := at.ReadAt(b, 8); n != 2 || err != io.EOF || string(b[:n]) != "89" {
+		t.Errorf("read %q at the end, %d, %v", b[:n], n, err)
 	}
 }

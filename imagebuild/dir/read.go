@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -37,18 +37,16 @@ func Read(ctx context.Context, path string, o ReadOptions) (*tree.Tree, error) {
 	if o.Entries == 0 {
 		o.Entries = defaultEntries
 	}
-	root, err := filepath.Abs(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading a directory: %w", err)
 	}
-	f, err := os.OpenFile(root, os.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, fmt.Errorf("reading a directory: %w", err)
-	}
-	defer f.Close()
-	r := reader{ctx: ctx, root: root, fd: int(f.Fd()), options: o, links: map[fileID]string{}}
+	// It stays open with the contents, and is closed with the last of them.
+	r := reader{ctx: ctx, root: f, fd: int(f.Fd()), options: o, links: map[fileID]string{}}
 	t, err := r.read()
+	runtime.KeepAlive(f)
 	if err != nil {
+		f.Close()
 		return nil, fmt.Errorf("reading the directory %s: %w", path, err)
 	}
 	return t, nil
@@ -58,7 +56,7 @@ type fileID struct{ dev, ino uint64 }
 
 type reader struct {
 	ctx     context.Context
-	root    string
+	root    *os.File
 	fd      int
 	options ReadOptions
 	dev     uint64
@@ -180,21 +178,58 @@ func (r *reader) add(dir int, name, path string, stat *unix.Stat_t) error {
 	return nil
 }
 
-// file is a content in a directory of the host.
-type file struct{ root, path string }
+// file is a content in a directory of the host, which is kept open as long as
+// one of its files may be wanted.
+type file struct {
+	root *os.File
+	path string
+}
 
 func (f file) Open() (io.ReadCloser, error) {
-	root, err := unix.Open(f.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: f.root, Err: err}
-	}
-	defer unix.Close(root)
 	// Were it a fifo now, opening it must not wait.
-	fd, err := openBelow(root, f.path, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := openBelow(int(f.root.Fd()), f.path, unix.O_RDONLY|unix.O_NONBLOCK)
+	runtime.KeepAlive(f.root)
 	if err != nil {
 		return nil, os.NewSyscallError("open", err)
 	}
-	return os.NewFile(uintptr(fd), f.path), nil
+	return opened(fd), nil
+}
+
+// opened is a descriptor without what os.File does to wait for one, which costs
+// more than reading a small file.
+type opened int
+
+func (o opened) Read(p []byte) (int, error) {
+	n, err := ignoringEINTR(func() (int, error) { return unix.Read(int(o), p) })
+	if n == 0 && err == nil && len(p) > 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (o opened) ReadAt(p []byte, offset int64) (int, error) {
+	for done := 0; done < len(p); {
+		n, err := ignoringEINTR(func() (int, error) { return unix.Pread(int(o), p[done:], offset+int64(done)) })
+		if err != nil {
+			return done, err
+		}
+		if n == 0 {
+			return done, io.EOF
+		}
+		done += n
+	}
+	return len(p), nil
+}
+
+func (o opened) Close() error { return os.NewSyscallError("close", unix.Close(int(o))) }
+
+func ignoringEINTR(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != unix.EINTR {
+			return max(n, 0), os.NewSyscallError("read", err)
+		}
+	}
 }
 
 // recorded is what was read with what was recorded of it.
