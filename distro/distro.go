@@ -76,6 +76,15 @@ type Distro interface {
 	Open(root string, events *Events) (System, error)
 }
 
+// A Creator is a [Distro] that can begin a system in an empty directory.
+type Creator interface {
+	Distro
+	// Create makes of an empty directory a system of no packages into which
+	// locks of the given system can be installed. A directory that has
+	// anything in it is an error, and left as it is.
+	Create(root string, system lockfile.System, events *Events) (System, error)
+}
+
 // A System is one root with a system of a known family in it. Its parts may
 // not be used concurrently with an installation into the same root.
 type System interface {

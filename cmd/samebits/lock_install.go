@@ -34,7 +34,7 @@ func (s *session) lockInstall() error {
 	if err != nil {
 		return err
 	}
-	sys, _, err := s.system()
+	sys, err := s.systemFor(lock)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -23,6 +24,31 @@ func (s *session) system() (distro.System, distro.Distro, error) {
 		return nil, nil, err
 	}
 	return sys, family, nil
+}
+
+// systemFor opens the system below --root, or begins one of the lock's kind
+// where that is an empty directory.
+func (s *session) systemFor(lock *lockfile.Lock) (distro.System, error) {
+	root, err := filepath.Abs(s.String("root"))
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil || len(entries) > 0 {
+		sys, _, err := s.system()
+		return sys, err
+	}
+	family := distro.ByLock(lock, families)
+	creator, ok := family.(distro.Creator)
+	switch {
+	case family == nil:
+		return nil, fmt.Errorf("%s is empty, and the lock is of no known distribution", root)
+	case !ok:
+		return nil, fmt.Errorf("%s is empty, and a system of %s cannot be begun there; make an image of the lock, or a minimal system first", root, family.Traits().Family)
+	case s.Bool("dry-run"):
+		return nil, fmt.Errorf("%s is empty, and there is nothing to try an installation on", root)
+	}
+	return creator.Create(root, lock.System, s.distroEvents())
 }
 
 // hostFor opens the system that samebits runs in, for its mirrors, proxies and
