@@ -45,6 +45,7 @@ type Mirror struct {
 	indexSlots chan struct{}
 	resolved   resolvedCache
 	bindings   bindings
+	small      smallBlobs
 	pinMu      sync.Mutex
 	snapshots  snapshots
 	offline    atomic.Bool

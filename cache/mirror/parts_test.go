@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -294,6 +295,44 @@ func TestStampFollowsFromTheDigest(t *testing.T) {
 	for i := range 1000 {
 		if s := stampOf(lockfile.DigestOf([]byte(itoa(i)))); s.Year() < 1990 || s.Year() > 2019 || s.Nanosecond() != 0 {
 			t.Error(s)
+		}
+	}
+}
+
+func TestSmallBlobsAreBounded(t *testing.T) {
+	var s smallBlobs
+	for i := range 1000 {
+		s.put(lockfile.DigestOf([]byte(itoa(i))), make([]byte, smallFile))
+		s.put(lockfile.DigestOf([]byte(itoa(i))), make([]byte, smallFile))
+		if s.bytes > maxSmall || s.bytes != len(s.m)*smallFile {
+			t.Fatalf("%d bytes are held in %d files", s.bytes, len(s.m))
+		}
+	}
+	last := lockfile.DigestOf([]byte("999"))
+	if s.get(last) == nil || s.get(lockfile.Digest{}) != nil {
+		t.Error("what was put last is not there, or nothing is")
+	}
+	s.m[last] = smallBlob{[]byte("x"), time.Now().Add(-2 * touchEvery)}
+	if s.get(last) != nil {
+		t.Error("a blob is served from memory for so long that its use is not seen on disk")
+	}
+}
+
+func TestSmallFilesOnConditions(t *testing.T) {
+	repo, _, r := simple(t, nil)
+	updated(r)
+	data := repo.debs[smallDeb]
+	modified := stampOf(lockfile.DigestOf(data)).Format(http.TimeFormat)
+	for range 3 { // while it arrives, from disk, from memory
+		r.want(smallPath, 200, data)
+		if resp, _ := r.mustGet(smallPath, "If-Modified-Since", modified); resp.StatusCode != 304 {
+			t.Error(resp.Status)
+		}
+		if resp, body := r.mustGet(smallPath, "Range", "bytes=5-9"); resp.StatusCode != 206 || !bytes.Equal(body, data[5:10]) {
+			t.Error(resp.Status)
+		}
+		if resp, _ := r.mustGet(smallPath, "If-None-Match", `"`+lockfile.DigestOf(data).String()+`"`); resp.StatusCode != 304 {
+			t.Error(resp.Status)
 		}
 	}
 }

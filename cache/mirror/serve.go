@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// smallFile is up to which size a file is sent in one write: for those,
-	// sendfile costs more than it saves.
+	// smallFile is up to which size a file is kept in memory and sent in one
+	// write: for those, sendfile costs more than it saves.
 	smallFile = 48 << 10
 	// slowest is the rate, in bytes per second, that a client must keep up
 	// over a whole file, after the first minute.
@@ -34,11 +34,25 @@ func (m *Mirror) serveTarget(w http.ResponseWriter, r *http.Request, t *target) 
 	if d.IsZero() {
 		d, _ = m.identities.get(t.want.identity)
 	}
+	whole := wantsWhole(r)
+	if data := m.small.get(d); whole && data != nil {
+		m.count.hits.Add(1)
+		m.serveSmall(w, r, t, d, data)
+		return
+	}
 	if !d.IsZero() {
 		file, info, err := m.store.open(r.Context(), d)
 		if err == nil {
 			defer file.Close()
 			m.count.hits.Add(1)
+			if whole && info.Size() > 0 && info.Size() <= smallFile {
+				data := make([]byte, info.Size())
+				if _, err := file.ReadAt(data, 0); err == nil {
+					m.small.put(d, data)
+					m.serveSmall(w, r, t, d, data)
+					return
+				}
+			}
 			m.serveFile(w, r, t, d, file, info.Size())
 			return
 		}
@@ -104,18 +118,11 @@ func (m *Mirror) serveFile(w http.ResponseWriter, r *http.Request, t *target, d 
 	}
 	stamp := describe(w, t, d)
 	if notModified(r, stamp) {
-		m.count.notModified.Add(1)
-		w.Header().Del("Content-Type")
-		w.Header().Set("Last-Modified", stamp.Format(http.TimeFormat))
-		w.WriteHeader(http.StatusNotModified)
+		m.answerNotModified(w, stamp)
 		return
 	}
 	if size > 1<<20 {
 		m.deadline(w, size)
-	}
-	if size <= smallFile && r.Method == http.MethodGet && len(r.Header["Range"]) == 0 && len(r.Header["If-None-Match"]) == 0 && len(r.Header["If-Match"]) == 0 && len(r.Header["If-Unmodified-Since"]) == 0 {
-		m.serveSmall(w, stamp, file, size)
-		return
 	}
 	http.ServeContent(w, withoutSince(r), "", stamp, file)
 	switch n, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); {
@@ -146,20 +153,35 @@ func withoutSince(r *http.Request) *http.Request {
 	return r
 }
 
-func (m *Mirror) serveSmall(w http.ResponseWriter, stamp time.Time, file *os.File, size int64) {
-	buf := copyBuffers.Get().(*[64 << 10]byte)
-	defer copyBuffers.Put(buf)
-	if n, err := file.ReadAt(buf[:size], 0); int64(n) < size {
-		m.config.Log.Error("cannot read a blob", "error", err)
-		w.Header().Del("ETag")
-		plain(w, http.StatusInternalServerError, "the store cannot be read\n")
+// wantsWhole reports whether a request is for a whole file, on no condition
+// but that of its time.
+func wantsWhole(r *http.Request) bool {
+	h := r.Header
+	return r.Method == http.MethodGet && len(h["Range"]) == 0 && len(h["If-None-Match"]) == 0 &&
+		len(h["If-Match"]) == 0 && len(h["If-Unmodified-Since"]) == 0
+}
+
+func (m *Mirror) serveSmall(w http.ResponseWriter, r *http.Request, t *target, d lockfile.Digest, data []byte) {
+	if t.served != nil {
+		t.served()
+	}
+	stamp := describe(w, t, d)
+	if notModified(r, stamp) {
+		m.answerNotModified(w, stamp)
 		return
 	}
 	h := w.Header()
 	h.Set("Last-Modified", stamp.Format(http.TimeFormat))
-	h.Set("Content-Length", strconv.FormatInt(size, 10))
-	n, _ := w.Write(buf[:size])
+	h.Set("Content-Length", strconv.Itoa(len(data)))
+	n, _ := w.Write(data)
 	m.count.bytesServed.Add(int64(n))
+}
+
+func (m *Mirror) answerNotModified(w http.ResponseWriter, stamp time.Time) {
+	m.count.notModified.Add(1)
+	w.Header().Del("Content-Type")
+	w.Header().Set("Last-Modified", stamp.Format(http.TimeFormat))
+	w.WriteHeader(http.StatusNotModified)
 }
 
 // deadline gives the client time by the size of the file.
