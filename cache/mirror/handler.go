@@ -17,7 +17,7 @@ import (
 func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.count.requests.Add(1)
 	if r.Method == http.MethodConnect {
-		m.refuse(w, http.StatusMethodNotAllowed, "this mirror does not tunnel: what HTTPS hides cannot be kept. Use the mirror's own address in place of the archive's, as in http://"+safeHost(r)+"/debian, or http in place of https for archives that are signed\n")
+		m.refuse(w, http.StatusMethodNotAllowed, "this mirror does not tunnel: what HTTPS hides cannot be kept. Use the mirror's own address in place of the archive's, as in http://this.mirror:3142/debian, or http in place of https for archives that are signed\n")
 		return
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/")
@@ -55,14 +55,6 @@ func (m *Mirror) refuseMethod(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Allow", "GET, HEAD")
 	m.refuse(w, http.StatusMethodNotAllowed, "only GET and HEAD are for mirrors\n")
-}
-
-// safeHost is how the client calls the mirror, for messages.
-func safeHost(r *http.Request) string {
-	if r.Method == http.MethodConnect {
-		return "this.mirror:3142"
-	}
-	return r.Host
 }
 
 // refuse answers a request that is not served, in plain text.

@@ -271,7 +271,7 @@ func TestUpstreamsLoginStaysSecret(t *testing.T) {
 		asked++
 		mu.Unlock()
 		if _, password, _ := req.BasicAuth(); password != "hunter2" {
-			http.Error(w, "who?", 401)
+			http.Error(w, "who?", http.StatusUnauthorized)
 			return true
 		}
 		if strings.HasPrefix(path, "pool/") || path == "dists/one/InRelease" {
