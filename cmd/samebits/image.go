@@ -31,6 +31,7 @@ func (p *program) imageBuild() *cli.Command {
 		ArgsUsage: "[SPEC]",
 		Description: "Assembles a root file system from nothing but the packages of a lock, adds what the spec names, and writes it in every form that is wanted: the same bits on any host, whoever builds. " +
 			"The packages' scripts run in a sandbox without a network. A spec is a YAML file; flags alone will do where nothing is added.\n\n" +
+			"It works in TMPDIR, or in /dev/shm where that is not set and memory is plenty. Who is not root needs subordinate ids (subuid(5)) and the package uidmap.\n\n" +
 			"Examples:\n" +
 			"  samebits image build image.yaml\n" +
 			"  samebits image build --lock SHA256SUMS --output type=oci,dest=out\n" +
@@ -40,6 +41,7 @@ func (p *program) imageBuild() *cli.Command {
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio or manifest; may be repeated"},
 			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own, in RFC 3339 or in seconds; by default SOURCE_DATE_EPOCH, then the lock's date"},
 			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package: an image of files alone"},
+			&cli.BoolFlag{Name: "check", Usage: "build twice, and end with exit code 3 where a file differs; nothing is written then"},
 			allowMissingFlag("build also from a lock that is missing packages"),
 		}, sourceFlags()...),
 		Action: p.verb((*session).imageBuild),
@@ -72,7 +74,7 @@ func (s *session) imageBuild() error {
 	if err != nil {
 		return err
 	}
-	if len(sp.Outputs) == 0 {
+	if len(sp.Outputs) == 0 && !s.Bool("check") {
 		return s.usagef("an image wants an output, such as --output root.tar or --output type=oci,dest=out")
 	}
 	if err := s.asRoot(); err != nil {
@@ -301,10 +303,15 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 		}
 	}
 	begun := time.Now()
-	img, err := imagebuild.Build(s.ctx, imagebuild.Plan{
+	temp, err := s.workDir(c, lock)
+	if err != nil {
+		return nil, err
+	}
+	plan := imagebuild.Plan{
 		Spec: sp, Lock: lock, Assembler: assembler, Blobs: c, Sources: dir,
-		Events: s.distroEvents(), Output: s.scriptOutput(),
-	})
+		Events: s.distroEvents(), Output: s.scriptOutput(), Temp: temp,
+	}
+	img, err := imagebuild.Build(s.ctx, plan)
 	if errors.Is(err, os.ErrPermission) && os.Geteuid() != 0 {
 		err = fmt.Errorf("%w; build as root", err)
 	}
@@ -312,6 +319,11 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 		return nil, err
 	}
 	s.say("assembled %s in %s", count(len(lock.Entries), "package"), took(time.Since(begun)))
+	if s.Bool("check") {
+		if err := s.checkAgain(img, plan, name); err != nil {
+			return nil, errors.Join(err, img.Close())
+		}
+	}
 	return img, nil
 }
 

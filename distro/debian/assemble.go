@@ -38,10 +38,25 @@ func (Distro) Assemble(ctx context.Context, a distro.Assembly) error {
 	if err != nil {
 		return err
 	}
+	rounds, err := roundsOf(rest)
+	if err != nil {
+		return err
+	}
+	// The directories' attributes are those of the first that has them.
+	slices.SortStableFunc(base, func(a, b *parcel) int {
+		return cmp.Compare(btoi(a.Package != "base-files"), btoi(b.Package != "base-files"))
+	})
+	turns := slices.Clone(base)
+	for _, r := range rounds {
+		turns = append(turns, r.unpack...)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	as.streams = readAhead(ctx, turns, as.Parallel)
 	if err := as.bootstrap(ctx, base); err != nil {
 		return err
 	}
-	if err := as.remaining(ctx, rest); err != nil {
+	if err := as.remaining(ctx, rounds); err != nil {
 		return err
 	}
 	return as.end(ctx)
@@ -55,6 +70,7 @@ type assembling struct {
 	dirs     map[string]bool    // that are there, by where they really are
 	moved    map[string]string  // merged directories: "bin" is "usr/bin"
 	people   people
+	streams  map[*parcel]*stream // contents, decompressed in the order of rounds
 }
 
 // A parcel is a package that is being unpacked.
@@ -207,10 +223,6 @@ func (as *assembling) bootstrap(ctx context.Context, base []*parcel) error {
 		return nil
 	}
 	as.Events.Stepping(fmt.Sprintf("unpacking %d essential packages", len(base)))
-	// The directories' attributes are those of the first that has them.
-	slices.SortStableFunc(base, func(a, b *parcel) int {
-		return cmp.Compare(btoi(a.Package != "base-files"), btoi(b.Package != "base-files"))
-	})
 	if err := as.unpack(ctx, base); err != nil {
 		return err
 	}
@@ -237,39 +249,59 @@ func btoi(b bool) int {
 	return 0
 }
 
-// remaining unpacks and configures all other packages.
-func (as *assembling) remaining(ctx context.Context, rest []*parcel) error {
+// A round is packages to unpack, in the order of their names, and what to
+// configure then.
+type round struct {
+	prepare   []*parcel // the same as unpack, dependencies first
+	unpack    []*parcel
+	configure []*job
+}
+
+// roundsOf orders what is not essential.
+func roundsOf(rest []*parcel) ([]round, error) {
 	if len(rest) == 0 {
-		return nil
+		return nil, nil
 	}
 	o, byJob, err := orderOf(rest)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	parcelsOf := func(jobs []*job) (out []*parcel) {
-		for _, j := range jobs {
-			out = append(out, byJob[j])
+	var rounds []round
+	for _, s := range o.steps() {
+		r := round{configure: s.configure}
+		for _, j := range s.unpack {
+			r.prepare = append(r.prepare, byJob[j])
 		}
-		return out
+		r.unpack = slices.SortedFunc(slices.Values(r.prepare), func(a, b *parcel) int { return cmp.Compare(a.key(), b.key()) })
+		rounds = append(rounds, r)
 	}
-	as.Events.Stepping(fmt.Sprintf("unpacking and configuring %d other packages", len(rest)))
-	steps := o.steps()
-	for i, s := range steps {
-		unpack := parcelsOf(s.unpack)
+	return rounds, nil
+}
+
+// remaining unpacks and configures all other packages.
+func (as *assembling) remaining(ctx context.Context, rounds []round) error {
+	if len(rounds) == 0 {
+		return nil
+	}
+	number := 0
+	for _, r := range rounds {
+		number += len(r.unpack)
+	}
+	as.Events.Stepping(fmt.Sprintf("unpacking and configuring %d other packages", number))
+	for i, r := range rounds {
 		if as.Run != nil {
-			if err := as.preinst(ctx, unpack); err != nil {
+			if err := as.preinst(ctx, r.prepare); err != nil {
 				return err
 			}
 		}
-		slices.SortFunc(unpack, func(a, b *parcel) int { return cmp.Compare(a.key(), b.key()) })
-		if err := as.unpack(ctx, unpack); err != nil {
+		if err := as.unpack(ctx, r.unpack); err != nil {
 			return err
 		}
-		if as.Run == nil || len(s.configure) == 0 || i == len(steps)-1 {
+		if as.Run == nil || len(r.configure) == 0 || i == len(rounds)-1 {
 			continue
 		}
 		args := []string{"--configure"}
-		for _, j := range s.configure {
+		for _, j := range r.configure {
 			args = append(args, dpkgName(j))
 		}
 		if err := as.dpkg(ctx, args...); err != nil {

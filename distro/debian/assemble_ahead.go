@@ -5,41 +5,56 @@ import (
 	"io"
 )
 
-// Archives are decompressed ahead of their turn, each into a queue of chunks.
+// Archives are decompressed ahead of their turn, also while scripts run, each
+// into a queue of chunks.
 const (
-	chunkBytes  = 256 << 10
-	queueChunks = 96 // 24 MiB a package
+	chunkBytes = 256 << 10
+	// headChunks is what the archive that is being written may be ahead.
+	headChunks = 32
+	// aheadChunks is what all others together may hold: 64 MiB.
+	aheadChunks = 256
 )
 
 // A stream is a data archive that is decompressed by another goroutine.
 type stream struct {
 	chunks  chan []byte
+	head    chan struct{} // closed when it is the turn of this one
+	budget  chan struct{} // shared: a token for each chunk of those ahead
+	room    chan struct{} // a token for each chunk that was put without budget
 	current []byte
 	err     error // once chunks is closed
 	cancel  context.CancelFunc
 }
 
-// readAhead begins to decompress the packages in their order, so many at once.
-func readAhead(ctx context.Context, parcels []*parcel, parallel int) []*stream {
-	streams := make([]*stream, len(parcels))
+// readAhead begins to decompress the packages in the order in which they will
+// be read, so many at once.
+func readAhead(ctx context.Context, parcels []*parcel, parallel int) map[*parcel]*stream {
+	streams := make(map[*parcel]*stream, len(parcels))
 	ctxs := make([]context.Context, len(parcels))
-	for i := range parcels {
-		streams[i] = &stream{chunks: make(chan []byte, queueChunks)}
-		ctxs[i], streams[i].cancel = context.WithCancel(ctx)
+	budget := make(chan struct{}, aheadChunks)
+	for i, p := range parcels {
+		s := &stream{
+			chunks: make(chan []byte, aheadChunks+headChunks), head: make(chan struct{}),
+			budget: budget, room: make(chan struct{}, headChunks),
+		}
+		ctxs[i], s.cancel = context.WithCancel(ctx)
+		streams[p] = s
 	}
+	// Slots are given in order, so the one whose turn it is always has one.
 	slots := make(chan struct{}, max(parallel, 1))
 	go func() {
 		for i, p := range parcels {
+			s := streams[p]
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
-				streams[i].err = ctx.Err()
-				close(streams[i].chunks)
+				s.err = ctx.Err()
+				close(s.chunks)
 				continue
 			}
 			go func() {
 				defer func() { <-slots }()
-				streams[i].fill(ctxs[i], p)
+				s.fill(ctxs[i], p)
 			}()
 		}
 	}()
@@ -56,22 +71,41 @@ func (s *stream) fill(ctx context.Context, p *parcel) {
 	}
 	defer r.Close()
 	for {
+		if s.err = s.wait(ctx); s.err != nil {
+			return
+		}
 		chunk := make([]byte, chunkBytes)
 		n, err := fillUp(r, chunk)
-		if n > 0 {
-			select {
-			case s.chunks <- chunk[:n]:
-			case <-ctx.Done():
-				s.err = ctx.Err()
-				return
-			}
-		}
+		s.chunks <- chunk[:n]
 		if err != nil {
 			if err != io.EOF {
 				s.err = err
 			}
 			return
 		}
+	}
+}
+
+// wait waits until there is room for another chunk. While it is not its turn,
+// a stream takes of what all share; in its turn it has room of its own, so
+// that those ahead cannot hold it up.
+func (s *stream) wait(ctx context.Context) error {
+	select {
+	case <-s.head:
+	default:
+		select {
+		case s.budget <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.head:
+		}
+	}
+	select {
+	case s.room <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -85,6 +119,9 @@ func fillUp(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
+// begin says that it is the turn of this stream.
+func (s *stream) begin() { close(s.head) }
+
 // Read implements [io.Reader].
 func (s *stream) Read(b []byte) (int, error) {
 	for len(s.current) == 0 {
@@ -95,6 +132,7 @@ func (s *stream) Read(b []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
+		s.release()
 		s.current = chunk
 	}
 	n := copy(b, s.current)
@@ -102,7 +140,21 @@ func (s *stream) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// stop ends the decompression, whose rest nobody wants.
-func (s *stream) stop() {
+// release gives back the token of one chunk. Those of its own come after
+// those of the budget, but which is given back first makes no difference to
+// the sum that is held, and none is given back twice.
+func (s *stream) release() {
+	select {
+	case <-s.room:
+	default:
+		<-s.budget
+	}
+}
+
+// end ends the turn. What nobody has read is let go of.
+func (s *stream) end() {
 	s.cancel()
+	for range s.chunks {
+		s.release()
+	}
 }

@@ -38,7 +38,7 @@ func (as *assembling) begin(parcels []*parcel) error {
 		}
 	}
 	files := map[string]string{
-		"var/lib/dpkg/available": "", "var/lib/dpkg/diversions": "", "var/lib/dpkg/statoverride": "",
+		"var/lib/dpkg/diversions":  "",
 		"var/lib/dpkg/info/format": "1\n",
 	}
 	if archs := archsOf(parcels, as.Lock.System.Arch); len(archs) > 1 {

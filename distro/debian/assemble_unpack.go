@@ -34,12 +34,11 @@ func (as *assembling) unpack(ctx context.Context, parcels []*parcel) error {
 	if err := as.database.readOverrides(as); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	streams := readAhead(ctx, parcels, as.Parallel)
-	for i, p := range parcels {
-		err := as.unpackOne(ctx, p, streams[i])
-		streams[i].stop()
+	for _, p := range parcels {
+		s := as.streams[p]
+		s.begin()
+		err := as.unpackOne(ctx, p, s)
+		s.end()
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.entry.Path, err)
 		}

@@ -175,6 +175,8 @@ func (s *Spec) checkOutputs() (string, error) {
 			return at + "type", fmt.Errorf("%q is no type of output; there are %s", o.Type, strings.Join(OutputTypes, ", "))
 		case o.Dest == "":
 			return at + "dest", errors.New("an output wants a dest")
+		case strings.Contains(o.Dest, "://"):
+			return at + "dest", fmt.Errorf("%q is an address, and images are written to paths; write an OCI layout and push it with a tool such as skopeo", o.Dest)
 		case dests[o.Dest] && o.Dest != "-":
 			return at + "dest", fmt.Errorf("two outputs go to %s", o.Dest)
 		case !slices.Contains([]string{"", "none", "gzip", "zstd"}, o.Compress):

@@ -11,10 +11,10 @@ func ParseOutput(text string) (Output, error) {
 	var o Output
 	if !strings.Contains(text, "=") {
 		o.Dest, o.Type = text, typeOf(text)
-		if o.Type == "" {
+		if o.Type == "" && !strings.Contains(text, "://") {
 			return o, fmt.Errorf("%q does not tell what to write; say it as type=oci,dest=%s", text, text)
 		}
-		return o, nil
+		return o.checked(text)
 	}
 	for field := range strings.SplitSeq(text, ",") {
 		key, value, _ := strings.Cut(field, "=")
@@ -34,6 +34,13 @@ func ParseOutput(text string) (Output, error) {
 	if o.Type == "" {
 		o.Type = typeOf(o.Dest)
 	}
+	return o.checked(text)
+}
+
+func (o Output) checked(text string) (Output, error) {
+	if o.Type == "" && strings.Contains(o.Dest, "://") {
+		o.Type = "oci" // which check refuses with the reason
+	}
 	s := Spec{Version: 1, Outputs: []Output{o}}
 	if _, err := s.check(); err != nil {
 		return o, fmt.Errorf("output %q: %w", text, err)
@@ -51,9 +58,6 @@ func typeOf(dest string) string {
 		if strings.HasSuffix(dest, e.ending) {
 			return e.kind
 		}
-	}
-	if strings.HasPrefix(dest, "oci://") {
-		return "oci"
 	}
 	return ""
 }

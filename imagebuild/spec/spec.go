@@ -107,7 +107,7 @@ type OCI struct {
 // An Output is a form in which to write the image.
 type Output struct {
 	Type string `yaml:"type"` // one of OutputTypes
-	Dest string `yaml:"dest"` // a path, or oci://… for pushing
+	Dest string `yaml:"dest"` // a path
 	// Compress is "none", "gzip" or "zstd"; by default what the type is mostly
 	// had with.
 	Compress string `yaml:"compress"`
