@@ -201,11 +201,10 @@ func (as *assembling) installAll(ctx context.Context) error {
 	defer cancel()
 	streams := readAhead(ctx, as.parcels, as.Parallel)
 	for i, p := range as.parcels {
-		err := as.install(ctx, p, streams[i])
-		streams[i].cancel()
-		if err != nil {
+		if err := as.install(ctx, p, streams[i]); err != nil {
 			return fmt.Errorf("%s: %w", p.entry.Path, err)
 		}
+		streams[i].done()
 	}
 	return nil
 }

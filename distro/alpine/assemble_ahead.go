@@ -10,7 +10,8 @@ import (
 const (
 	firstChunk  = 32 << 10 // most packages are small
 	chunkBytes  = 256 << 10
-	queueChunks = 64 // 16 MiB a package
+	queueChunks = 32 // 8 MiB a package
+	moreAhead   = 6  // packages that may wait for their turn besides those at work
 )
 
 // A stream is a data segment that another goroutine decompresses.
@@ -19,22 +20,30 @@ type stream struct {
 	current []byte
 	err     error // once chunks is closed
 	cancel  context.CancelFunc
+	ahead   <-chan struct{} // a place for each that has begun and is not done
 }
 
-// readAhead begins to decompress the packages in their order, so many at once.
+// done ends the decompression, and lets another package begin. It is called
+// for the streams in their order, once each.
+func (s *stream) done() {
+	s.cancel()
+	<-s.ahead
+}
+
+// readAhead begins to decompress the packages in their order, so many at once,
+// and no further ahead than memory is good for.
 func readAhead(ctx context.Context, parcels []*parcel, parallel int) []*stream {
 	streams := make([]*stream, len(parcels))
 	ctxs := make([]context.Context, len(parcels))
+	parallel = max(parallel, 1)
+	slots, ahead := make(chan struct{}, parallel), make(chan struct{}, parallel+moreAhead)
 	for i := range parcels {
-		streams[i] = &stream{chunks: make(chan []byte, queueChunks)}
+		streams[i] = &stream{chunks: make(chan []byte, queueChunks), ahead: ahead}
 		ctxs[i], streams[i].cancel = context.WithCancel(ctx)
 	}
-	slots := make(chan struct{}, max(parallel, 1))
 	go func() {
 		for i, p := range parcels {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
+			if !take(ctx, ahead) || !take(ctx, slots) {
 				streams[i].err = ctx.Err()
 				close(streams[i].chunks)
 				continue
@@ -46,6 +55,16 @@ func readAhead(ctx context.Context, parcels []*parcel, parallel int) []*stream {
 		}
 	}()
 	return streams
+}
+
+// take takes a place, unless it is all over.
+func take(ctx context.Context, places chan<- struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // fill decompresses the data segment of a package into the queue.

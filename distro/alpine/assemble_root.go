@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,7 +67,8 @@ func (as *assembling) directory(p *parcel, f distro.File) error {
 // the mode that these agree on: the owner of the lowest number, and of those
 // who want that one, what all their modes allow.
 func (as *assembling) mendDirectories() error {
-	for name, state := range as.dirs {
+	for _, name := range slices.Sorted(maps.Keys(as.dirs)) {
+		state := as.dirs[name]
 		if !state.isOurs {
 			continue
 		}

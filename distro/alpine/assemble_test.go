@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/samebits/samebits/distro"
@@ -312,4 +313,46 @@ func TestAssembleKeepsAttributes(t *testing.T) {
 	if !strings.Contains(record, "R:ping\na:0:0:4755:Q1") {
 		t.Errorf("no sum over attributes in\n%s", record)
 	}
+}
+
+// TestReadAheadIsBounded lets packages wait for their turn only so far that
+// memory does not run out, however many there are.
+func TestReadAheadIsBounded(t *testing.T) {
+	shelf := t.TempDir()
+	var files []string
+	for i := range 40 {
+		files = append(files, made{name: fmt.Sprintf("p%d", i), members: []tar.Header{plain("x", "x")}}.write(t, shelf))
+	}
+	lock, blobs := lockOf(t, lockfile.System{Distro: "alpine", Version: "3", Arch: "x86_64"}, files...)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		parcels, err := openParcels(ctx, distro.Assembly{Lock: lock, Blobs: blobs, Parallel: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeAll(parcels)
+		streams := readAhead(ctx, parcels, 2)
+		begun := func() (n int) {
+			synctest.Wait()
+			for _, s := range streams {
+				if len(s.chunks) > 0 {
+					n++
+				}
+			}
+			return n
+		}
+		if n := begun(); n != 2+moreAhead {
+			t.Errorf("%d packages are decompressed ahead", n)
+		}
+		for i := range 3 {
+			if _, err := io.Copy(io.Discard, streams[i]); err != nil {
+				t.Error(err)
+			}
+			streams[i].done()
+		}
+		if n := begun(); n != 2+moreAhead {
+			t.Errorf("%d packages are decompressed ahead when three are done", n)
+		}
+	})
 }
