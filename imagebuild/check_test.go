@@ -67,7 +67,7 @@ func TestCompareNamesWhatDiffers(t *testing.T) {
 func TestCheckFindsWhatScriptsMakeRandom(t *testing.T) {
 	b := newBoxed(t)
 	for script, want := range map[string]string{
-		"echo steady >/etc/steady": "",
+		"echo steady >/etc/steady":                                   "",
 		"/bin/busybox cat /proc/sys/kernel/random/uuid >/etc/random": "etc/random",
 		"/bin/busybox date +%s >/etc/when":                           "etc/when",
 	} {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/imagebuild/sandbox"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -78,6 +79,7 @@ var ownRoots string
 
 // TestMain removes the root that was made for the run.
 func TestMain(m *testing.M) {
+	sandbox.Init()
 	code := m.Run()
 	if ownRoots != "" {
 		os.RemoveAll(ownRoots)
