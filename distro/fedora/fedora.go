@@ -67,6 +67,8 @@ type System struct {
 	id     lockfile.System
 	place  rpmdb.Place
 	config *config
+	// created says that Create began the system, which may have no database.
+	created bool
 
 	mu     sync.Mutex
 	loaded []*rpmdb.Package // what Open or the last installation found

@@ -2,6 +2,8 @@ package fedora
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 
 	"github.com/samebits/samebits/distro"
@@ -58,6 +60,10 @@ func (s *System) forget() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	place, err := rpmdb.Find(s.Files)
+	if errors.Is(err, fs.ErrNotExist) && s.created {
+		s.loaded = []*rpmdb.Package{} // rpm makes it with the first package
+		return nil
+	}
 	s.loaded, s.place = nil, place
 	return err
 }
