@@ -25,6 +25,7 @@ import (
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/distro/arch/pacman"
 	"github.com/samebits/samebits/distro/distrotest"
+	"github.com/samebits/samebits/imagebuild/sandbox"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -344,6 +345,7 @@ func (o onlyLoopback) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestMain(m *testing.M) {
+	sandbox.Init() // the packages' scripts run in a sandbox
 	http.DefaultClient.Transport = onlyLoopback{http.DefaultTransport}
 	os.Exit(m.Run())
 }

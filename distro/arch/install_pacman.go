@@ -145,6 +145,11 @@ func (s *System) options() []option {
 	if err != nil {
 		return nil
 	}
+	return keptOptionsOf(data)
+}
+
+// keptOptionsOf reads the kept options of a pacman.conf.
+func keptOptionsOf(data []byte) []option {
 	var out []option
 	section := ""
 	for line := range strings.Lines(string(data)) {
