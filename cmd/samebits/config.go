@@ -25,6 +25,8 @@ type config struct {
 	Cache      string         `yaml:"cache"`
 	Offline    *bool          `yaml:"offline"`
 	NoSnapshot *bool          `yaml:"no-snapshot"`
+	Mirror     mirrorURL      `yaml:"mirror"`
+	TokenFile  string         `yaml:"mirror-token-file"`
 
 	file string
 }
@@ -124,6 +126,9 @@ func parseConfig(data []byte) (*config, error) {
 	}
 	if c.Cache != "" && !filepath.IsAbs(c.Cache) {
 		return nil, fmt.Errorf("the cache %q is not an absolute path", c.Cache)
+	}
+	if c.TokenFile != "" && !filepath.IsAbs(c.TokenFile) {
+		return nil, fmt.Errorf("the mirror-token-file %q is not an absolute path", c.TokenFile)
 	}
 	return c, nil
 }

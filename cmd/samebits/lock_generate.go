@@ -71,6 +71,7 @@ func (s *session) lockGenerate() error {
 	if err != nil {
 		return err
 	}
+	s.askHistory(located)
 	lock := located.Lock.Without(old)
 	if err := s.writeLock(s.String("output"), lock); err != nil {
 		return err

@@ -69,6 +69,7 @@ func (p *program) app() *cli.App {
 				p.cacheInfo(), p.cacheList(), p.cacheVerify(), p.cacheExport(), p.cacheImport(), p.cachePush(), p.cachePrune(), p.cachePin(), p.cacheUnpin()),
 			group("image", "make images of locked packages",
 				p.imageBuild(), p.imageExplain()),
+			group("mirror", "serve archives to a team", p.mirrorCommands()...),
 			p.sources(),
 			p.completion(),
 			p.man(),

@@ -26,12 +26,12 @@ type place struct {
 	why      string // where it is named
 }
 
-// places lists where to look for the files of locks, in this order: what the
-// user names, the mirrors of the system's own configuration, the well-known
+// places lists where to look for the files of locks, in this order: the team
+// mirror, what the user names, the mirrors of the system's own configuration, the well-known
 // mirrors, the archives' own URLs, and last those that keep everything. sys
 // may be nil.
 func (s *session) places(locks []*lockfile.Lock, family distro.Distro, sys distro.System) []place {
-	out := s.named()
+	out := append(s.mirrorPlace(), s.named()...)
 	var keepers []place
 	add := func(why string, mirrors []distro.Mirror) {
 		for _, m := range mirrors {
