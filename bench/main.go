@@ -37,6 +37,7 @@ var benchmarks = []benchmark{
 	{"backends", "Fetch 49 packages from each kind of source into an empty cache", benchBackends},
 	{"push", "Put 49 packages into each kind of sink", benchPush},
 	{"many", "Look through a cache of 10,000 files of 4 KiB", benchMany},
+	{"image", "Make a minimal Debian of packages at hand", benchImage},
 	{"install", "Install more than 100 packages into a minimal root", benchInstall},
 }
 

@@ -215,8 +215,21 @@ func explain(err error) error {
 			hints = append(hints, knob.remedy)
 		}
 	}
+	if inChroot() {
+		hints = append(hints, "leave the chroot, in which the kernel makes none")
+	}
 	if len(hints) == 0 {
 		hints = []string{"in a container, allow user namespaces, as with docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined"}
 	}
 	return fmt.Errorf("this system forbids user namespaces: %w; to allow them: %s", err, strings.Join(hints, "; "))
+}
+
+// inChroot reports whether the root is another than that of the first process,
+// as far as may be known.
+func inChroot() bool {
+	var here, first unix.Stat_t
+	if unix.Stat("/", &here) != nil || unix.Stat("/proc/1/root/.", &first) != nil {
+		return false
+	}
+	return here.Dev != first.Dev || here.Ino != first.Ino
 }
