@@ -170,9 +170,13 @@ func TestAssembleOrder(t *testing.T) {
 		made{name: "never", info: "install_if = docs top<2\n", scripts: script},
 		made{name: "Docs", info: "provides = docs\n", scripts: script},
 		made{name: "empty", size: "0", scripts: script},
+		made{name: "late", info: "install_if = docs\n", scripts: script},
+		made{name: "some", info: "provides = some-or-other\nprovider_priority = 1\n", scripts: script},
+		made{name: "other", info: "provides = some-or-other\nprovider_priority = 2\n", scripts: script},
+		made{name: "wants", info: "depend = some-or-other\n", scripts: script},
 	)
 	var want []string
-	for _, p := range []string{"Docs", "never", "circle", "zlib", "alib", "top", "top-doc"} {
+	for _, p := range []string{"Docs", "late", "never", "circle", "zlib", "alib", "top", "top-doc", "other", "wants", "some"} {
 		version := "1-r0"
 		if p == "top" {
 			version = "2.5-r1"
@@ -184,7 +188,7 @@ func TestAssembleOrder(t *testing.T) {
 	if got := strings.Join(a.ran, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("what ran:\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
-	if got, want := a.read(t, worldFile), "Docs\nempty\nnever\ntop\n"; got != want {
+	if got, want := a.read(t, worldFile), "Docs\nempty\nnever\ntop\nwants\n"; got != want {
 		t.Errorf("world %q, want %q", got, want)
 	}
 	if names, err := a.dir.ReadDir("lib/apk/exec"); err != nil || len(names) > 0 {
@@ -263,10 +267,11 @@ func TestAssembleNamesOwners(t *testing.T) {
 		put(t, filepath.Join(root, "etc/passwd"), "root:x:0:0::/:\nweb:x:100:101::/:\n")
 		put(t, filepath.Join(root, "etc/group"), "web:x:101:\n")
 		return nil
-	}, made{name: "a", scripts: map[string]string{"pre-install": "#!"}, members: []tar.Header{
-		folder("srv"), by(plain("srv/web", ""), "web"), by(plain("srv/other", ""), "other"), by(folder("srv/dir"), "web"),
-	}})
-	for name, want := range map[string]string{"srv/web": "100:101", "srv/other": "7:8", "srv/dir": "100:101", "srv": "0:0"} {
+	}, made{name: "before", members: []tar.Header{folder("srv"), by(plain("srv/early", ""), "web")}},
+		made{name: "a", info: "depend = before\n", scripts: map[string]string{"pre-install": "#!"}, members: []tar.Header{
+			folder("srv"), by(plain("srv/web", ""), "web"), by(plain("srv/other", ""), "other"), by(folder("srv/dir"), "web"),
+		}})
+	for name, want := range map[string]string{"srv/web": "100:101", "srv/other": "7:8", "srv/dir": "100:101", "srv": "0:0", "srv/early": "7:8"} {
 		f, err := a.dir.Stat(name)
 		if got := fmt.Sprintf("%d:%d", f.UID, f.GID); err != nil || got != want {
 			t.Errorf("/%s is of %s, want %s (%v)", name, got, want, err)
@@ -274,6 +279,40 @@ func TestAssembleNamesOwners(t *testing.T) {
 	}
 	if got := a.record(t, "a"); !strings.Contains(got, "F:srv/dir\nM:100:101:755") || !strings.Contains(got, "R:web\na:100:101:644\nZ:Q1") {
 		t.Errorf("record:\n%s", got)
+	}
+}
+
+// TestAssembleMendsDirectories gives directories their owner and mode when all
+// is installed, so that scripts see them as they see them with apk; but one
+// that a script has made keeps what it has.
+func TestAssembleMendsDirectories(t *testing.T) {
+	own := folder("srv")
+	own.Mode, own.Uid = 0o2770, 9
+	modes := func(root string) string {
+		out := ""
+		for _, name := range []string{"srv", "opt"} {
+			info, err := os.Stat(filepath.Join(root, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out += fmt.Sprint(info.Mode(), " ")
+		}
+		return out
+	}
+	a := mustAssemble(t, func(root string, s distro.Step) error {
+		if strings.Contains(s.Args[0], "pre-install") {
+			return os.Mkdir(filepath.Join(root, "opt"), 0o711)
+		}
+		if got, want := modes(root), "drwxrwx--- drwx--x--x "; got != want {
+			t.Errorf("the script sees %s, want %s", got, want)
+		}
+		return nil
+	}, made{name: "a", scripts: map[string]string{"pre-install": "x", "post-install": "x"}, members: []tar.Header{own, folder("opt")}})
+	if got, want := modes(a.root), "dgrwxrwx--- drwx--x--x "; got != want {
+		t.Errorf("in the end there is %s, want %s", got, want)
+	}
+	if f, err := a.dir.Stat("srv"); err != nil || f.UID != 9 {
+		t.Errorf("/srv is of %d, %v", f.UID, err)
 	}
 }
 

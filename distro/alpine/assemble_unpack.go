@@ -29,7 +29,7 @@ const (
 type owned struct {
 	parcel *parcel
 	name   string // in its directory
-	at     string // where it lies, empty if it was not laid down
+	at     string // where it lies
 	acl    acl
 	sum    []byte // SHA-1, nil for what has no content
 	gone   bool   // another package has taken it over
@@ -199,7 +199,7 @@ func (as *assembling) target(p *parcel, f distro.File) (*owned, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o := as.owners[name]; o != nil && o.parcel == p && o.at != "" {
+	if o := as.owners[name]; o != nil && o.parcel == p {
 		return o, nil
 	}
 	return nil, fmt.Errorf("/%s is a hard link to /%s, which the package does not have before it", f.Path, name)
@@ -232,8 +232,7 @@ func (as *assembling) contest(p *parcel, name string) (skip bool, err error) {
 // priority is with what right p replaces files of q: -1 for none.
 func priority(p, q *parcel) int {
 	for _, d := range dependencies(p.Replaces) {
-		named := d.Name == q.Name && d.Matches(apk.Record{Name: q.Name, Version: q.Version, Identity: q.Identity})
-		if named != d.Conflict {
+		if !d.Conflict && d.Matches(apk.Record{Name: q.Name, Version: q.Version, Identity: q.Identity}) {
 			return p.ReplacesPriority
 		}
 	}
