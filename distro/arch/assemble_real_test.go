@@ -120,7 +120,7 @@ func (c copier) Assemble(_ context.Context, a distro.Assembly) error {
 
 func xattrsAt(path string) map[string]string {
 	out := map[string]string{}
-	for _, name := range []string{"security.capability", "user.test", "system.posix_acl_access", "system.posix_acl_default"} {
+	for _, name := range []string{"security.capability", "user.test", "user.o-ther", "system.posix_acl_access", "system.posix_acl_default"} {
 		value := make([]byte, 256)
 		if n, err := unix.Lgetxattr(path, name, value); err == nil {
 			out[name] = string(value[:n])
@@ -372,5 +372,15 @@ func checkWithPacman(t *testing.T, got *tree.Tree, from string) {
 	chroot("/usr/bin/pacman", "--config", "/pacman.conf", "-U", "--noconfirm", "/more-1-1-any.pkg.tar.gz")
 	if out := chroot("/usr/bin/pacman", "--config", "/pacman.conf", "-Q", "more"); strings.TrimSpace(out) != "more 1-1" {
 		t.Errorf("pacman in the root says %q", out)
+	}
+}
+
+// BenchmarkAssemble makes a root of 70 packages, without scripts.
+func BenchmarkAssemble(b *testing.B) {
+	lock, blobs := lockFiles(b, "x86_64", packages2017(b)...)
+	for b.Loop() {
+		if _, err := assembleLock(b, nil, lock, blobs); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
