@@ -210,6 +210,10 @@ func (a *accounts) addUser(u spec.User) error {
 		}
 		f[3] = strings.TrimPrefix(f[3]+","+u.Name, ",")
 		a.group.dirty = true
+		if f := a.gshadow.find(g); len(f) > 3 {
+			f[3] = strings.TrimPrefix(f[3]+","+u.Name, ",")
+			a.gshadow.dirty = true
+		}
 	}
 	return nil
 }

@@ -296,6 +296,13 @@ func (c *customising) fillIn(text []byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// A verb is what an init system's tool is to do with services. Those that are
+// enabled come first.
+type verb struct {
+	name  string
+	units []string
+}
+
 // services enables and disables services, by the init system of the image.
 func (c *customising) services(ctx context.Context) error {
 	s := c.plan.Spec.Services
@@ -307,10 +314,7 @@ func (c *customising) services(ctx context.Context) error {
 	case c.run == nil:
 		return errors.New("services are enabled by the init system's own tool, and no-scripts forbids to run it")
 	case has("usr/bin/systemctl") || has("bin/systemctl"):
-		for _, verb := range []struct {
-			name  string
-			units []string
-		}{{"enable", s.Enable}, {"disable", s.Disable}} {
+		for _, verb := range []verb{{"enable", s.Enable}, {"disable", s.Disable}} {
 			if len(verb.units) == 0 {
 				continue
 			}
@@ -320,19 +324,19 @@ func (c *customising) services(ctx context.Context) error {
 		}
 		return nil
 	case has("sbin/rc-update"):
-		for verb, units := range map[string][]string{"add": s.Enable, "del": s.Disable} {
-			for _, u := range units {
-				if err := c.run(ctx, distro.Step{Args: []string{"/sbin/rc-update", verb, u, "default"}}); err != nil {
-					return fmt.Errorf("%s the service %s: %w", verb, u, err)
+		for _, verb := range []verb{{"add", s.Enable}, {"del", s.Disable}} {
+			for _, u := range verb.units {
+				if err := c.run(ctx, distro.Step{Args: []string{"/sbin/rc-update", verb.name, u, "default"}}); err != nil {
+					return fmt.Errorf("%s the service %s: %w", verb.name, u, err)
 				}
 			}
 		}
 		return nil
 	case has("usr/sbin/update-rc.d"):
-		for verb, units := range map[string][]string{"defaults": s.Enable, "remove": s.Disable} {
-			for _, u := range units {
-				if err := c.run(ctx, distro.Step{Args: []string{"/usr/sbin/update-rc.d", u, verb}}); err != nil {
-					return fmt.Errorf("%s the service %s: %w", verb, u, err)
+		for _, verb := range []verb{{"defaults", s.Enable}, {"remove", s.Disable}} {
+			for _, u := range verb.units {
+				if err := c.run(ctx, distro.Step{Args: []string{"/usr/sbin/update-rc.d", u, verb.name}}); err != nil {
+					return fmt.Errorf("%s the service %s: %w", verb.name, u, err)
 				}
 			}
 		}

@@ -35,7 +35,7 @@ func CommonRules() []distro.Rule {
 		},
 		{
 			Name:   "ssh-host-keys",
-			Reason: "host keys are random, and must be another on each machine; they are made at the first start",
+			Reason: "host keys are random, and must be another on each machine; \"ssh-keygen -A\" makes them at the first start",
 			Remove: []string{"etc/ssh/ssh_host_*"},
 		},
 		{

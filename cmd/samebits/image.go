@@ -303,15 +303,19 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 		}
 	}
 	begun := time.Now()
-	temp, err := s.workDir(c, lock)
+	temp, limit, err := s.workDir(c, lock)
 	if err != nil {
 		return nil, err
 	}
 	plan := imagebuild.Plan{
 		Spec: sp, Lock: lock, Assembler: assembler, Blobs: c, Sources: dir,
-		Events: s.distroEvents(), Output: s.scriptOutput(), Temp: temp,
+		Events: s.distroEvents(), Output: s.scriptOutput(), Temp: temp, Limits: sandbox.Limits{Bytes: limit},
 	}
 	img, err := imagebuild.Build(s.ctx, plan)
+	var over *sandbox.LimitError
+	if limit > 0 && errors.As(err, &over) && strings.Contains(over.Limit, "bytes") {
+		err = fmt.Errorf("%w; the image is made in memory: for more, set TMPDIR to a directory on a disk", err)
+	}
 	if errors.Is(err, os.ErrPermission) && os.Geteuid() != 0 {
 		err = fmt.Errorf("%w; build as root", err)
 	}

@@ -12,12 +12,13 @@ import (
 
 	"github.com/samebits/samebits/cache"
 	"github.com/samebits/samebits/imagebuild"
+	"github.com/samebits/samebits/imagebuild/sandbox"
 	"github.com/samebits/samebits/lockfile"
 )
 
 // checkAgain builds an image a second time and names what came out otherwise.
 func (s *session) checkAgain(img *imagebuild.Image, plan imagebuild.Plan, name string) error {
-	plan.Temp = "" // elsewhere than the first, where that is in memory
+	plan.Temp, plan.Limits = "", sandbox.Limits{} // elsewhere than the first, where that is in memory
 	diffs, err := img.Check(s.ctx, plan)
 	if err != nil {
 		return err
@@ -49,34 +50,35 @@ const (
 // workDir is where to make the root: in memory if there is plenty of it, since
 // package managers flush to the disk so often that most of the time would go
 // there; empty for the system's directory for temporary files. TMPDIR decides
-// where it is set.
-func (s *session) workDir(c *cache.Cache, lock *lockfile.Lock) (string, error) {
+// where it is set. A script may not fill the memory: limit is what one command
+// may take of it, 0 for no limit of its own.
+func (s *session) workDir(c *cache.Cache, lock *lockfile.Lock) (dir string, limit int64, err error) {
 	if s.getenv("TMPDIR") != "" {
-		return "", nil
+		return "", 0, nil
 	}
 	need := int64(unpackedExtra)
 	for _, e := range lock.Entries {
 		name, err := c.Path(s.ctx, e.Digest)
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		info, err := os.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // whoever opens it says so
 		}
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		need += unpackedRatio * info.Size()
 	}
 	var st unix.Statfs_t
 	if unix.Statfs(shm, &st) != nil || st.Type != unix.TMPFS_MAGIC || st.Flags&unix.ST_NOEXEC != 0 || unix.Access(shm, unix.W_OK) != nil {
-		return "", nil
+		return "", 0, nil
 	}
 	if int64(st.Bavail)*st.Bsize < need || availableMemory() < 2*need {
-		return "", nil
+		return "", 0, nil
 	}
-	return shm, nil
+	return shm, need, nil
 }
 
 // availableMemory is what the kernel could give without swapping, in bytes; 0

@@ -79,7 +79,7 @@ func surround(o order) error {
 	}{
 		{"proc", "/proc", 0, ""},
 		{"tmpfs", "/sys", safe | unix.MS_NODEV | unix.MS_RDONLY, "mode=0555,size=4k"},
-		{"tmpfs", "/tmp", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777"},
+		{"tmpfs", "/tmp", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777,size=1g"},
 		{"tmpfs", "/dev", safe, "mode=0755,size=64k"},
 	} {
 		info, err := os.Lstat(m.target)
@@ -124,7 +124,7 @@ func fillDev() error {
 	}
 	for _, m := range []struct{ fstype, target, data string }{
 		{"devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620"},
-		{"tmpfs", "/dev/shm", "mode=1777"},
+		{"tmpfs", "/dev/shm", "mode=1777,size=256m"},
 	} {
 		if err := os.Mkdir(m.target, 0o755); err != nil {
 			return err
