@@ -32,8 +32,8 @@ func (Distro) Rules() []distro.Rule {
 		},
 		{
 			Name:   "font-cache",
-			Reason: "the caches of fonts have times of the build, and are made anew when they are missed",
-			Remove: []string{"var/cache/fontconfig/*"},
+			Reason: "the caches of fonts and the log of their making have times of the build, and are made anew when they are missed",
+			Remove: []string{"var/cache/fontconfig/*", "var/log/fontconfig.log"},
 		},
 		{
 			Name:   "popularity-contest",
