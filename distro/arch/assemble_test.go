@@ -176,6 +176,7 @@ func TestAssembleRefuses(t *testing.T) {
 		"directory on a link": {append(evil(folder("lib", 0o755)), parcelMade{name: "base", members: []member{link("lib", "usr/lib", tar.TypeSymlink)}}), "/lib is a directory of the package"},
 		"link on a directory": {append(evil(link("srv", "usr", tar.TypeSymlink)), parcelMade{name: "base", members: []member{folder("srv", 0o755)}}), "/srv is no directory in the package"},
 		"over the database":   {evil(plain("var/lib/pacman/local", "")), "is no directory in the package"},
+		"into the database":   {evil(plain("var/lib/pacman/local/base-1-1/desc", "")), "for pacman alone"},
 		"hard link outside":   {evil(link("usr/x", outside+"/y", tar.TypeLink)), "no path within the root"},
 		"hard link elsewhere": {append(evil(link("usr/x", "usr/base", tar.TypeLink)), parcelMade{name: "base", members: []member{plain("usr/base", "")}}), "does not have before it"},
 		"conflict":            {append(evil(plain("usr/base", "")), parcelMade{name: "base", members: []member{plain("usr/base", "")}}), "/usr/base is in core/os/x86_64/base-1-1-any.pkg.tar.gz too"},

@@ -89,6 +89,9 @@ func (as *assembling) member(ctx context.Context, p *parcel, h *tar.Header, cont
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(name, localState+"/") {
+		return fmt.Errorf("it has /%s, which is for pacman alone to write", name)
+	}
 	if err := as.prepare(ctx, p); err != nil {
 		return err
 	}
