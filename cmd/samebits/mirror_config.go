@@ -301,7 +301,7 @@ func (p *program) mirrorConfig() *cli.Command {
 	return &cli.Command{
 		Name:      "config",
 		Usage:     "check a mirror's configuration, or print an example",
-		ArgsUsage: "[FILE]",
+		ArgsUsage: "[CONFIG]",
 		Description: "With --check reads the configuration as \"mirror serve\" would, with the keys, tokens and certificates that it names, and says what is wrong, with the line and the column. With --example prints one with a comment on each setting. All settings can be left out, and so can the file.\n\n" +
 			"Examples:\n" +
 			"  samebits mirror config --example\n" +
