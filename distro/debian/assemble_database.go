@@ -246,7 +246,7 @@ func (db *database) writeTriggers(as *assembling, explicit, activated map[string
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(explicit)) {
-		if strings.Contains(name, "/") {
+		if strings.Contains(name, "/") || slices.Contains([]string{".", "..", "File", "Unincorp", "Lock"}, name) {
 			return fmt.Errorf("the trigger %q is no name", name)
 		}
 		old, err := as.read(dir + name)

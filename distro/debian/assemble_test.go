@@ -157,8 +157,11 @@ func TestAssembleNotesTriggers(t *testing.T) {
 			t.Errorf("triggers/%s is\n%swant\n%s", name, got, want)
 		}
 	}
-	if _, err := assembleIn(t, keep, made{control: "Package: a", files: map[string]string{"triggers": "interest ../../../etc/x\n"}}); err == nil {
-		t.Error("a trigger with the name of a path was taken")
+	for _, name := range []string{"../../../etc/x", "a/b", "..", "File", "Unincorp"} {
+		_, err := assembleIn(t, keep, made{control: "Package: a", files: map[string]string{"triggers": "interest " + name + "\n"}})
+		if err == nil || !strings.Contains(err.Error(), "is no name") {
+			t.Errorf("the trigger %s: %v", name, err)
+		}
 	}
 }
 
