@@ -1,6 +1,7 @@
 package alpine
 
 import (
+	"encoding/hex"
 	"net/url"
 	"path"
 	"regexp"
@@ -155,7 +156,7 @@ func joinURL(base, name string) string {
 }
 
 // packagePath returns where a package lies below its repository: with those of
-// the repository's architecture, unless the index says otherwise.
+// its own architecture, unless the index says otherwise.
 func (c *channel) packagePath(r apk.Record, arch string) string {
 	if c.index.PackagePath != "" {
 		if name := expand(c.index.PackagePath, r); lockfile.CheckPath(name) == nil {
@@ -165,6 +166,9 @@ func (c *channel) packagePath(r apk.Record, arch string) string {
 	if c.repo.Direct {
 		return fileName(r)
 	}
+	if r.Arch != "" && lockfile.CheckPath(r.Arch) == nil {
+		arch = r.Arch
+	}
 	return arch + "/" + fileName(r)
 }
 
@@ -172,13 +176,13 @@ func fileName(r apk.Record) string { return r.Name + "-" + r.Version + suffix }
 
 // field is a field of a record in the form of a package's path, with the most
 // characters that it may have.
-var field = regexp.MustCompile(`\$\{(name|version|arch)(?::([0-9]{1,3}))?\}`)
+var field = regexp.MustCompile(`\$\{(name|version|arch|hash)(?::([0-9]{1,3}))?\}`)
 
 // expand makes the path of a package of the form that its index has.
 func expand(form string, r apk.Record) string {
 	return field.ReplaceAllStringFunc(form, func(f string) string {
 		m := field.FindStringSubmatch(f)
-		value := map[string]string{"name": r.Name, "version": r.Version, "arch": r.Arch}[m[1]]
+		value := map[string]string{"name": r.Name, "version": r.Version, "arch": r.Arch, "hash": hex.EncodeToString(r.Identity)}[m[1]]
 		if m[2] != "" {
 			n := 0
 			for _, d := range m[2] {
