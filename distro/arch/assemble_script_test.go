@@ -233,7 +233,7 @@ func TestInstallOrder(t *testing.T) {
 		"a bound not met": {[]*parcel{makeOne("a", "b>2"), makeOne("b")}, "a b"},
 		"itself":          {[]*parcel{makeOne("a", "a", "b"), makeOne("b")}, "b a"},
 		"cycle":           {[]*parcel{makeOne("a", "b"), makeOne("b", "c"), makeOne("c", "a")}, "c b a"},
-		"met already":     {[]*parcel{makeOne("a", "dash", "sh"), makeOne("bash", "+sh"), makeOne("dash", "+sh")}, "dash bash a"},
+		"met already":     {[]*parcel{makeOne("a", "dash", "sh", "zed"), makeOne("bash", "+sh"), makeOne("dash", "+sh"), makeOne("zed")}, "dash zed bash a"},
 		"two cycles":      {[]*parcel{makeOne("a", "b", "d"), makeOne("b", "a"), makeOne("c", "d"), makeOne("d", "c")}, "b c d a"},
 	} {
 		var got []string
