@@ -86,7 +86,10 @@ func (f *Fetcher) Identify(ctx context.Context, want distro.Unhashed) (lockfile.
 	d, ok := f.known[want.Identity]
 	f.mu.Unlock()
 	if ok {
-		return d, nil
+		data, err := os.ReadFile(filepath.Join(f.Dir, d.String()))
+		if err == nil && want.Check(bytes.NewReader(data)) == nil {
+			return d, nil
+		}
 	}
 	body, err := f.first(ctx, want.URLs, func(data []byte) error {
 		if want.Size >= 0 && int64(len(data)) != want.Size {
