@@ -34,7 +34,7 @@ $(SERVERS) &: .ci/servers/go.mod .ci/servers/go.sum
 	touch $(SERVERS)
 
 test: deps servers ## all tests, with the race detector
-	go test -race -json ./... ./.ci/report | go run ./.ci/report .ci/allowed-skips
+	go test -race -timeout 30m -json ./... ./.ci/report | go run ./.ci/report .ci/allowed-skips
 
 quick: ## the tests that take no more than seconds
 	go test -short ./...
