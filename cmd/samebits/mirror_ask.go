@@ -49,7 +49,7 @@ func (p *program) mirrorWarm() *cli.Command {
 	return &cli.Command{
 		Name:        "warm",
 		Usage:       "fetch what a snapshot or a lock names into a mirror",
-		Description: "With --lock the mirror fetches all files of a lock from its archives. With --snapshot it fetches all packages of a frozen state, of the given architectures and components. It returns when all are there, and wants the admin token. What cannot be had is told, and the exit code is 3.\n\nExamples:\n  samebits mirror warm --lock SHA256SUMS\n  samebits mirror warm --snapshot 20261121T033000Z --arch amd64 --component main",
+		Description: "With --lock the mirror fetches all files of a lock from its archives. With --snapshot it fetches all packages of a frozen state, of the given architectures and components. It returns when all are there, and wants the admin token. What cannot be had is told, and does not stop the rest.\n\nExamples:\n  samebits mirror warm --lock SHA256SUMS\n  samebits mirror warm --snapshot 20261121T033000Z --arch amd64 --component main",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "lock", Usage: "fetch what the lock `FILE` names"},
 			&cli.StringFlag{Name: "snapshot", Usage: "fetch what was frozen at `TIMESTAMP`"},
