@@ -123,6 +123,26 @@ func writeTar(ctx context.Context, w io.Writer, img *Image, _ spec.Output) error
 	return tar.Write(ctx, w, img.Tree, tar.Options{})
 }
 
+// Lost says what an output cannot hold of an image; empty where it holds all.
+func Lost(img *Image, o spec.Output) string {
+	if o.Type != "cpio" {
+		return ""
+	}
+	n, first := 0, ""
+	for node := range img.Tree.All() {
+		if len(node.Inode().Xattrs) > 0 {
+			if n == 0 {
+				first = tree.Display(node.Path())
+			}
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("an initramfs has no extended attributes, such as capabilities; %d files lose theirs, first %s", n, first)
+}
+
 // writeCpio writes an initramfs. The kernel has no place for extended
 // attributes in one, nor for times that 32 bits do not hold.
 func writeCpio(ctx context.Context, w io.Writer, img *Image, _ spec.Output) error {

@@ -87,6 +87,9 @@ func (s *session) imageBuild() error {
 	}
 	for _, o := range sp.Outputs {
 		begun := time.Now()
+		if lost := imagebuild.Lost(images[0], o); lost != "" {
+			s.warn("%s: %s", o.Dest, lost)
+		}
 		if err := imagebuild.Write(s.ctx, images, o, s.stdout); err != nil {
 			return err
 		}
