@@ -126,7 +126,7 @@ func TestAcceptArch(t *testing.T) {
 		fmt.Fprintf(&list, "%s  %s\n", lockfile.DigestOf([]byte(read(t, name))), filepath.Base(name))
 		count++
 	}
-	lock, cache, root := write(t, "SHA256SUMS", list.String()), t.TempDir(), t.TempDir()
+	lock, cache, root := write(t, filepath.Join(t.TempDir(), "SHA256SUMS"), list.String()), t.TempDir(), t.TempDir()
 	samebits(t, 0, cache, "lock", "install", "--root", root, "--offline", "--source", pool, lock)
 	r := samebits(t, 0, cache, "lock", "install", "--root", root, "--offline", lock)
 	if !strings.Contains(r.stderr, fmt.Sprintf("nothing to do: %d packages", count)) {
