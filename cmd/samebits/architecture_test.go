@@ -55,7 +55,6 @@ var onlyIn = map[string]string{
 	"github.com/ProtonMail/go-crypto":        "distro",
 	"github.com/knqyf263/go-rpmdb":           "distro/fedora",
 	"modernc.org/sqlite":                     "distro/fedora",
-	"github.com/sassoftware/go-rpmutils":     "distro/fedora",
 }
 
 type listedPackage struct {
