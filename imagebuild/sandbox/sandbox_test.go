@@ -57,7 +57,7 @@ func run(t *testing.T, root, script string, change ...func(*Command)) (string, e
 		f(&c)
 	}
 	err := Run(t.Context(), c)
-	if err != nil && strings.Contains(err.Error(), "forbids") {
+	if err != nil && strings.Contains(err.Error(), "forbids user namespaces") {
 		t.Skip(err)
 	}
 	return out.String(), err

@@ -180,7 +180,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.error }
 // fullDisk is for streams: a writer that stops at some byte must be an error.
 func (w *Writer) fullDisk(t *testing.T) {
 	if w.Write == nil {
-		t.Skip("for streams only")
+		return
 	}
 	tr := small(File(0o644, string(Random(1, 300_000))))
 	f, err := w.output(t, tr)
