@@ -54,7 +54,6 @@ var minimalLock = sync.OnceValues(func() (string, error) {
 // imageBuilder is a place to build the minimal image in.
 type imageBuilder struct {
 	binary, lock, dir string
-	user              string // who builds; empty for root
 }
 
 func newImageBuilder(t *testing.T) *imageBuilder {

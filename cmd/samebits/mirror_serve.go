@@ -76,7 +76,6 @@ type runner struct {
 	log      *slog.Logger
 	gate     gate
 	recorder *page.Recorder
-	servers  sync.WaitGroup
 	server   *http.Server
 
 	mu     sync.Mutex // held while the mirror is replaced

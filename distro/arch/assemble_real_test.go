@@ -167,20 +167,6 @@ func compareTrees(t testing.TB, got, want *tree.Tree) {
 	t.Logf("%d paths, %d differences", got.Len(), told)
 }
 
-// ofTree reads a file of a tree.
-func ofTree(t testing.TB, tr *tree.Tree, name string) string {
-	t.Helper()
-	n, ok := tr.Lookup(name)
-	if !ok {
-		t.Fatalf("there is no /%s", name)
-	}
-	var b strings.Builder
-	if err := n.CopyTo(&b); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
 // lockFiles makes a lock of package files, in reverse: the order of a lock
 // means nothing.
 func lockFiles(t testing.TB, arch string, paths ...string) (*lockfile.Lock, files) {
