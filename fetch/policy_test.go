@@ -76,7 +76,8 @@ func TestRetryAfterIsKept(t *testing.T) {
 		}
 		start := time.Now()
 		store := &fetchtest.Store{}
-		r := (&fetch.Planner{Store: store, Sources: []fetch.Source{busy}}).Fetch(t.Context(), requests(files))
+		// One at a time, so that none was on its way before the answer.
+		r := (&fetch.Planner{Store: store, Sources: []fetch.Source{busy}, Parallel: 1}).Fetch(t.Context(), requests(files))
 		wantAll(t, r, store, files)
 		for _, at := range busy.times[1:] {
 			if at.Sub(start) >= time.Minute {
