@@ -192,7 +192,14 @@ func (p progress) Reset() error {
 
 // Commit drops bytes that turn out to be wrong; who was sent some must know.
 func (p progress) Commit() error {
-	err := p.Partial.Commit()
+	size := p.Offset()
+	pkg, err := p.f.check(p.m, size)
+	if err != nil {
+		return errors.Join(err, p.Reset())
+	}
+	if err = p.Partial.Commit(); err == nil {
+		p.f.learn(p.m, pkg, size)
+	}
 	if errors.As(err, new(*lockfile.DigestError)) {
 		p.f.change(func() { p.f.gen++; p.f.have = 0 })
 	}

@@ -61,6 +61,9 @@ type File struct {
 	Component, Arch string
 	// Eager asks for the file to be there before the set is seen.
 	Eager bool
+	// Raw has Packages read an index as it lies in the archive, whatever its
+	// name says of how it is compressed.
+	Raw bool
 }
 
 // A Package is a file that an index names.
@@ -75,10 +78,22 @@ type Package struct {
 	// Name, Version and Arch are for the history; empty for files that are
 	// no packages, such as the parts of a source package.
 	Name, Version, Arch string
+	// Optional says that the archive may do without the file, as without the
+	// signature beside a package.
+	Optional bool
+	// Signed says that a trusted key vouches for the package: through the
+	// index, or as Check finds out, by itself.
+	Signed bool
 }
 
-// A Checker is a Format of which packages are known by an Identity. Check reads
-// a whole package and says whether it is the one that the identity is of.
+// A Checker is a Format that looks into packages: since its indexes tell no
+// digest of them, or since they are signed themselves.
 type Checker interface {
-	Check(p Package, r io.Reader) error
+	// Check reads a whole file that came from the archive. One with an
+	// Identity must be the one that this is of. One with a Digest is held to
+	// that by the mirror, and refused here only for what more is wrong with
+	// it. beside gets small files that lie in the archive too. It returns p
+	// with Name, Version and Arch as the package has them, for the history,
+	// and with Signed set where a trusted key signed it.
+	Check(p Package, beside Getter, r io.ReadSeeker) (Package, error)
 }

@@ -27,6 +27,8 @@ type identities struct {
 	lines *lineFile
 	mu    sync.Mutex
 	known map[[32]byte]lockfile.Digest
+	// pinned is of how many of them the frozen sets have been told.
+	pinned int
 }
 
 func openIdentities(name string) (*identities, error) {
@@ -69,8 +71,7 @@ func (i *identities) put(id [32]byte, d lockfile.Digest) error {
 // mirror's own directory and goes into the cache when the format's Check has
 // found it to be right.
 func (f *flight) fetchIdentity(ctx context.Context, m *Mirror) (lockfile.Digest, error) {
-	checker, ok := f.up.Format.(Checker)
-	if !ok {
+	if _, ok := f.up.Format.(Checker); !ok {
 		return lockfile.Digest{}, fetch.Permanent(fmt.Errorf("nothing is known to check %s by", f.path))
 	}
 	name := m.state.path(partialDir, lockfile.DigestOf([]byte(f.key)).String())
@@ -79,7 +80,7 @@ func (f *flight) fetchIdentity(ctx context.Context, m *Mirror) (lockfile.Digest,
 		return lockfile.Digest{}, err
 	}
 	defer os.Remove(name)
-	p := &identityPartial{ctx: ctx, m: m, f: f, file: file, checker: checker}
+	p := &identityPartial{ctx: ctx, m: m, f: f, file: file}
 	defer p.Close()
 	reading, err := os.Open(name)
 	if err != nil {
@@ -92,13 +93,12 @@ func (f *flight) fetchIdentity(ctx context.Context, m *Mirror) (lockfile.Digest,
 
 // identityPartial is a fetch.Partial of a file known by an identity.
 type identityPartial struct {
-	ctx     context.Context
-	m       *Mirror
-	f       *flight
-	file    *os.File
-	size    int64
-	checker Checker
-	digest  lockfile.Digest
+	ctx    context.Context
+	m      *Mirror
+	f      *flight
+	file   *os.File
+	size   int64
+	digest lockfile.Digest
 }
 
 func (p *identityPartial) Write(b []byte) (int, error) {
@@ -117,13 +117,9 @@ func (p *identityPartial) Reset() error {
 
 func (p *identityPartial) Close() error { return p.file.Close() }
 
-// Commit checks the file, hashes it and copies it into the cache.
+// Commit hashes the file, which has been checked, and copies it into the cache.
 func (p *identityPartial) Commit() error {
 	whole := func() io.Reader { return io.NewSectionReader(p.file, 0, p.size) }
-	pkg := Package{Path: p.f.path, Size: p.f.want.size, Identity: p.f.want.identity[:]}
-	if err := p.checker.Check(pkg, whole()); err != nil {
-		return &identityError{err}
-	}
 	d, err := p.m.store.take(p.ctx, whole)
 	if err != nil {
 		return err

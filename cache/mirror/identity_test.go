@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 
@@ -17,9 +18,9 @@ import (
 // root "<dir>/SUMS" that is the index too.
 type sums struct{}
 
-func (sums) Roots(path string) ([]string, bool) {
-	dir := path[:strings.LastIndexByte(path, '/')+1]
-	return []string{dir + "SUMS"}, strings.HasSuffix(path, "/SUMS")
+func (sums) Roots(name string) ([]string, bool) {
+	dir, base := path.Split(name)
+	return []string{dir + "SUMS"}, base == "SUMS"
 }
 
 func (sums) Read(root string, get Getter, stored bool) (*Set, error) {
@@ -51,15 +52,16 @@ func (sums) Packages(index File, r io.Reader, yield func(Package) error) error {
 	return nil
 }
 
-func (sums) Check(p Package, r io.Reader) error {
+func (sums) Check(p Package, _ Getter, r io.ReadSeeker) (Package, error) {
 	h := sha1.New()
 	if _, err := io.Copy(h, r); err != nil {
-		return err
+		return p, err
 	}
-	if !bytes.HasPrefix(p.Identity, h.Sum(nil)) {
-		return errors.New("it has another SHA-1")
+	if p.Identity != nil && !bytes.HasPrefix(p.Identity, h.Sum(nil)) {
+		return p, errors.New("it has another SHA-1")
 	}
-	return nil
+	p.Name, p.Version = path.Base(p.Path), "1"
+	return p, nil
 }
 
 func TestPackagesKnownByAnIdentity(t *testing.T) {

@@ -81,7 +81,7 @@ func (m *Mirror) eachPackage(ctx context.Context, up *upstream, f *File, yield f
 	}
 	defer file.Close()
 	ending := path.Ext(f.Path)
-	if !decompressible(ending) {
+	if f.Raw || !decompressible(ending) {
 		return up.Format.Packages(*f, file, yield)
 	}
 	r, err := decompress.Open(ending, file)
@@ -107,6 +107,9 @@ func (m *Mirror) see(batch []Seen) error {
 	defer m.historyMu.Unlock()
 	_, changed, err := m.history.add(batch)
 	for _, c := range changed {
+		if !m.isChange(c) {
+			continue
+		}
 		m.count.changed.Add(1)
 		m.event(event{what: "changed", prefix: c.Prefix, path: c.Path, digest: c.Digest, size: c.Size,
 			note: "the archive had shown another digest for " + c.Name + " " + c.Version + " " + c.Arch})

@@ -252,6 +252,9 @@ func (m *Mirror) Evict(ctx context.Context) (*cache.Pruned, error) {
 	if total <= m.config.Budget {
 		return &cache.Pruned{}, nil
 	}
+	if err := m.repinFrozen(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.Pin(ctx, pinOfRest, &lockfile.Lock{Entries: rest}); err != nil {
 		return nil, err
 	}
@@ -279,7 +282,7 @@ func (m *Mirror) replaceable(ctx context.Context, d lockfile.Digest) bool {
 	}
 	for _, r := range up.known(nil) {
 		if l := r.peek(); l != nil {
-			if w, ok := m.lookup(ctx, up, l, s.Path); ok && w.digest == d {
+			if w, ok := m.lookup(ctx, up, l, s.Path); ok && m.digestBehind(w) == d {
 				return true
 			}
 		}

@@ -186,6 +186,8 @@ func (r *root) readFrom(ctx context.Context, i int, current *loaded) (*loaded, e
 	same := true
 	var came [][]byte // to be kept if all is well
 	set, err := r.up.Format.Read(r.path, func(path string) ([]byte, error) {
+		// A format may ask again, for files that belong together.
+		rec.Files = slices.DeleteFunc(rec.Files, func(f rootFile) bool { return f.Path == path })
 		var known *rootFile
 		if current != nil {
 			if known = current.rootFile(path); known != nil && known.From != r.up.sources[i].Name() {

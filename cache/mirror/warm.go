@@ -60,7 +60,7 @@ func (m *Mirror) WarmLock(ctx context.Context, lock *lockfile.Lock) (Warming, er
 		if t == nil {
 			t = m.lockTarget(e)
 		}
-		w.obtain(ctx, t, e.Path)
+		w.obtain(ctx, t, e.Path, false)
 	}
 	return w.finish()
 }
@@ -125,7 +125,7 @@ func (w *warmer) set(ctx context.Context, up *upstream, l *loaded, architectures
 			err := w.m.eachPackage(ctx, up, f, func(p Package) error {
 				want := want{digest: p.Digest, size: p.Size}
 				copy(want.identity[:], p.Identity)
-				w.obtain(ctx, w.m.packageTarget(up, p.Path, want), p.Path)
+				w.obtain(ctx, w.m.packageTarget(up, p.Path, want), p.Path, p.Optional)
 				return ctx.Err()
 			})
 			if err != nil {
@@ -139,9 +139,12 @@ func chosen(word string, wanted []string) bool {
 	return len(wanted) == 0 || word == "" || slices.Contains(wanted, word)
 }
 
-func (w *warmer) obtain(ctx context.Context, t *target, name string) {
+func (w *warmer) obtain(ctx context.Context, t *target, name string, optional bool) {
 	w.group.Go(func() error {
 		d, fetched, err := w.m.obtain(ctx, t)
+		if optional && missing(err) {
+			return nil
+		}
 		if err != nil {
 			w.fail(fmt.Errorf("%s: %w", name, err))
 			return nil
