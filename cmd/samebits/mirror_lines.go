@@ -2,7 +2,9 @@ package main
 
 import (
 	"net"
+	"slices"
 
+	"github.com/samebits/samebits/cache/mirror"
 	"github.com/samebits/samebits/cache/mirror/page"
 )
 
@@ -33,7 +35,29 @@ func (r *runner) tellClients(listeners []net.Listener) {
 	for _, l := range page.ClientLines(base, prefixes) {
 		r.session.say("  %-9s %s", l.Client, l.Line)
 	}
+	for _, u := range r.plan.mirror.Upstreams {
+		if client := clientOf(u.Format); !isKnownPrefix(u.Prefix) {
+			r.session.say("  %-9s %s in place of %s", client, base+"/"+u.Prefix, withoutLogin(u.URLs[0]))
+		}
+	}
 	if r.plan.mirror.AdminToken == "" {
 		r.session.detail("no admin token is set: \"mirror snapshot\", warm and pin are refused; tokens: in the configuration sets one")
 	}
+}
+
+// clientOf names the program that reads the archives of a format.
+func clientOf(f mirror.Format) string {
+	switch f.(type) {
+	case *mirror.Alpine:
+		return "apk"
+	case *mirror.Arch:
+		return "pacman"
+	case *mirror.RPM:
+		return "dnf"
+	}
+	return "apt"
+}
+
+func isKnownPrefix(prefix string) bool {
+	return slices.ContainsFunc(knownArchives, func(k knownArchive) bool { return k.prefix == prefix })
 }

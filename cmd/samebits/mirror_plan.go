@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path"
@@ -183,7 +184,7 @@ func (s *session) planUpstreams(p *mirrorPlan, f *mirrorFile, sys distro.System)
 		if err != nil {
 			return fmt.Errorf("upstream %q: %w", u.Prefix, err)
 		}
-		if len(u.Keys) == 0 && !u.Unsigned {
+		if len(u.Keys) == 0 && !u.Unsigned && !findFormat(string(u.Format)).knowsKeys {
 			return fmt.Errorf("upstream %q: say which keys may sign it, or unsigned: true", u.Prefix)
 		}
 		if u.Unsigned {
@@ -198,24 +199,48 @@ func (s *session) planUpstreams(p *mirrorPlan, f *mirrorFile, sys distro.System)
 		}
 		return nil
 	}
-	var own []distro.Mirror
-	if sys != nil {
-		own = sys.Access().Mirrors
-	}
+	own, system := p.ownMirrors(sys)
 	for _, k := range knownArchives {
-		if taken[k.prefix] {
+		if taken[k.prefix] || !k.of(system) {
 			continue
 		}
 		up, err := k.open(own)
 		if err != nil {
 			return fmt.Errorf("upstream %q: %w", k.prefix, err)
 		}
-		if len(keyringFiles(k.keyrings)) == 0 {
+		if len(keyringFiles(k.keyrings)) == 0 && !findFormat(k.format).knowsKeys {
 			p.unchecked = append(p.unchecked, k.prefix)
 		}
 		p.mirror.Upstreams = append(p.mirror.Upstreams, up)
 	}
 	return nil
+}
+
+// ownMirrors are the places that the system's own configuration names, without
+// this mirror itself, and the system's ID.
+func (p *mirrorPlan) ownMirrors(sys distro.System) (own []distro.Mirror, system string) {
+	if sys == nil {
+		return nil, ""
+	}
+	own = slices.DeleteFunc(slices.Clone(sys.Access().Mirrors), func(m distro.Mirror) bool {
+		u, err := url.Parse(m.URL)
+		return m.Keeper || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || strings.Contains(m.URL, "{{") || p.isSelf(u)
+	})
+	return own, sys.ID().Distro
+}
+
+// isSelf reports whether a URL is one of this mirror on this machine.
+func (p *mirrorPlan) isSelf(u *url.URL) bool {
+	for _, l := range p.listen {
+		host, port, err := net.SplitHostPort(l)
+		if err != nil || u.Port() != port {
+			continue
+		}
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() == host || u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *mirrorUpstream) open() (mirror.Upstream, error) {
@@ -231,17 +256,22 @@ func (u *mirrorUpstream) open() (mirror.Upstream, error) {
 		keys = append(keys, string(k))
 	}
 	var err error
-	up.Format, err = findFormat(string(u.Format)).open(keys, u.Architectures, u.Components)
+	up.Format, err = findFormat(string(u.Format)).open(formatOptions{keyrings: keys, required: !u.Unsigned, architectures: u.Architectures, components: u.Components})
 	return up, err
 }
 
 // open makes an upstream of a well-known archive. What a system's
-// configuration names that ends as the archive's prefix is a mirror of it.
+// configuration names is a mirror of it if it is of the archive's name in
+// locks or, where that is for the archive to say, ends as the prefix.
 func (k knownArchive) open(own []distro.Mirror) (mirror.Upstream, error) {
 	up := mirror.Upstream{Prefix: k.prefix}
 	for _, m := range own {
 		u, err := url.Parse(m.URL)
-		if err == nil && (u.Scheme == "http" || u.Scheme == "https") && path.Base(u.Path) == k.prefix && lockfile.CheckPath(strings.Trim(u.Path, "/")) == nil {
+		is := k.archive != "" && m.Archive == k.archive
+		if k.archive == "" {
+			is = err == nil && path.Base(u.Path) == k.prefix && lockfile.CheckPath(strings.Trim(u.Path, "/")) == nil
+		}
+		if is && !slices.Contains(up.URLs, m.URL) {
 			up.URLs = append(up.URLs, m.URL)
 		}
 	}
@@ -251,7 +281,7 @@ func (k knownArchive) open(own []distro.Mirror) (mirror.Upstream, error) {
 		}
 	}
 	var err error
-	up.Format, err = findFormat(k.format).open(keyringFiles(k.keyrings), []string{debianArchitecture()}, k.components)
+	up.Format, err = findFormat(k.format).open(formatOptions{keyrings: keyringFiles(k.keyrings), architectures: []string{debianArchitecture()}, components: k.components, archive: k.archive})
 	return up, err
 }
 
