@@ -167,7 +167,7 @@ func TestWhatATableCannotBe(t *testing.T) {
 		"take the rest":                func(t *gpt.Table) { t.Partitions[2].Size = gpt.Rest },
 		"or is not the last":           func(t *gpt.Table) { t.Size = 1 << 30; t.Partitions[1].Size = gpt.Rest },
 		"which is too many":            func(t *gpt.Table) { t.Partitions[1].Size = 1<<63 - 1 },
-		"it has -1048576 bytes": func(t *gpt.Table) {
+		"it has -16384 bytes": func(t *gpt.Table) {
 			t.Size = 14 << 20
 			t.Partitions[1].Size, t.Partitions[2].Size = 6<<20, gpt.Rest
 			t.Partitions[2].Start = 14 << 20
