@@ -96,11 +96,14 @@ func (m *Mirror) resolveRoot(ctx context.Context, client string, up *upstream, p
 	if err != nil {
 		return nil, err
 	}
-	l, stale, err := r.fresh(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m.bindings.bind(client, r, l)
+	var stale error
+	l := m.bindings.bound(client, r)
+	if path == name || l == nil {
+		if l, stale, err = r.fresh(ctx); err != nil {
+			return nil, err
+		}
+		m.bindings.bind(client, r, l)
+	} // else it is the signature of what the client was given
 	f := l.rootFile(path)
 	if f == nil {
 		return nil, fmt.Errorf("%s is no part of the set of %s: %w", path, name, fs.ErrNotExist)
