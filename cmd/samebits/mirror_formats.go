@@ -91,9 +91,12 @@ func openDebianFormat(o formatOptions) (mirror.Format, error) {
 // openAlpineFormat is that of apk's archives. The files of keys are named as
 // below /etc/apk/keys; Alpine's own keys are known without.
 func openAlpineFormat(o formatOptions) (mirror.Format, error) {
+	if o.required && len(o.keyrings) == 0 {
+		o.archive = alpineArchive // its own keys alone may sign it
+	}
 	a := &mirror.Alpine{Archive: o.archive}
 	files := map[string][]byte{}
-	if o.archive == alpineArchive || o.required && len(o.keyrings) == 0 {
+	if o.archive == alpineArchive {
 		files = mirror.AlpineKeys()
 	}
 	err := eachKeyring(o.keyrings, func(name string, data []byte) error {
