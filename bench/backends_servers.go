@@ -122,8 +122,10 @@ func (s *server) end() {
 }
 
 // cpu is how much time the server has had of the processors until now.
-func (s *server) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+func (s *server) cpu() (time.Duration, error) { return cpuOf(fmt.Sprint(s.cmd.Process.Pid)) }
+
+func cpuOf(pid string) (time.Duration, error) {
+	text, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
 		return 0, err
 	}

@@ -222,11 +222,15 @@ func (m *Mirror) servePath(w http.ResponseWriter, r *http.Request, up *upstream,
 
 // checkPath refuses what could lead elsewhere, or be read in two ways.
 func checkPath(u *url.URL, path string) error {
-	lower := strings.ToLower(u.EscapedPath())
-	for _, bad := range []string{"%2f", "%5c", "%00"} {
-		if strings.Contains(lower, bad) {
-			return errors.New("the path has an encoded slash, backslash or zero")
+	bad := strings.ContainsAny(path, "\\\x00")
+	if u.RawPath != "" { // set where the path is not encoded as Go would do it
+		lower := strings.ToLower(u.RawPath)
+		for _, code := range []string{"%2f", "%5c", "%00"} {
+			bad = bad || strings.Contains(lower, code)
 		}
+	}
+	if bad {
+		return errors.New("the path has an encoded slash, backslash or zero")
 	}
 	if err := lockfile.CheckPath(path); err != nil {
 		return errors.New("the path is none of a file in an archive")

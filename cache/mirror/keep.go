@@ -161,6 +161,7 @@ func (m *Mirror) tidy(ctx context.Context, now time.Time) {
 			m.tidyRoot(ctx, r, now)
 		}
 	}
+	m.hot.tidy(now)
 	m.bindings.mu.Lock()
 	m.bindings.dropOld(now.Add(-keepBinding))
 	m.bindings.mu.Unlock()

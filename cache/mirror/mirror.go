@@ -45,7 +45,7 @@ type Mirror struct {
 	indexSlots chan struct{}
 	resolved   resolvedCache
 	bindings   bindings
-	small      smallBlobs
+	hot        hotFiles
 	pinMu      sync.Mutex
 	snapshots  snapshots
 	offline    atomic.Bool
@@ -147,6 +147,7 @@ func (m *Mirror) restore(up *upstream) error {
 func (m *Mirror) Close() error {
 	m.stop()
 	m.background.Wait()
+	m.hot.clear()
 	var errs []error
 	if m.history != nil {
 		errs = append(errs, m.history.close())

@@ -299,22 +299,66 @@ func TestStampFollowsFromTheDigest(t *testing.T) {
 	}
 }
 
-func TestSmallBlobsAreBounded(t *testing.T) {
-	var s smallBlobs
+func TestHotFilesAreBounded(t *testing.T) {
+	var s hotFiles
+	defer s.clear()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, make([]byte, smallFile+1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var kept []*hotFile
 	for i := range 1000 {
-		s.put(lockfile.DigestOf([]byte(itoa(i))), make([]byte, smallFile))
-		s.put(lockfile.DigestOf([]byte(itoa(i))), make([]byte, smallFile))
-		if s.bytes > maxSmall || s.bytes != len(s.m)*smallFile {
-			t.Fatalf("%d bytes are held in %d files", s.bytes, len(s.m))
+		for _, size := range []int64{smallFile, smallFile + 1} {
+			file, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := lockfile.DigestOf([]byte(fmt.Sprint(i, size)))
+			h, err := newHotFile(d, file, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.put(d, h)
+			s.put(d, h)
+			if got := s.get(d); got != h {
+				t.Fatal("what was put last is not there")
+			}
+			h.release() // of get
+			h.release() // ours
+			if size > smallFile && i%100 == 0 {
+				kept = append(kept, s.get(d))
+			}
+		}
+		open, bytes := 0, 0
+		for _, h := range s.m {
+			bytes += h.cost()
+			if h.file != nil {
+				open++
+			}
+		}
+		if s.bytes > maxHot || s.bytes != bytes || s.open > maxOpen || s.open != open {
+			t.Fatalf("%d bytes and %d files are counted; %d, %d are there", s.bytes, s.open, bytes, open)
 		}
 	}
-	last := lockfile.DigestOf([]byte("999"))
-	if s.get(last) == nil || s.get(lockfile.Digest{}) != nil {
-		t.Error("what was put last is not there, or nothing is")
+	if s.get(lockfile.Digest{}) != nil {
+		t.Error("there is a file of no digest")
 	}
-	s.m[last] = smallBlob{[]byte("x"), time.Now().Add(-2 * touchEvery)}
+	// Files that were dropped while requests had them are open until the end of
+	// those.
+	for _, h := range kept {
+		if _, err := h.file.Stat(); err != nil {
+			t.Error(err)
+		}
+		h.release()
+	}
+	last := lockfile.DigestOf([]byte(fmt.Sprint(999, smallFile)))
+	s.m[last].until = time.Now().Add(-time.Second)
 	if s.get(last) != nil {
-		t.Error("a blob is served from memory for so long that its use is not seen on disk")
+		t.Error("a file is served from memory for so long that its use is not seen on disk")
+	}
+	s.tidy(time.Now().Add(touchEvery + time.Second))
+	if len(s.m) != 0 || s.bytes != 0 || s.open != 0 {
+		t.Errorf("%d files, %d bytes, %d open after their time", len(s.m), s.bytes, s.open)
 	}
 }
 

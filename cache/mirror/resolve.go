@@ -13,10 +13,13 @@ import (
 
 // A target is what a client asks for: which bytes, and where they may be had.
 type target struct {
-	up     *upstream
-	path   string
-	want   want
-	places []place
+	up   *upstream
+	path string
+	want want
+	// places are where upstream is asked for it; nowhere if there are none,
+	// and where ordinary is set at its path in up.
+	places   []place
+	ordinary bool
 	// stamp is the Last-Modified of files that change under their name; zero
 	// for one that follows from the digest.
 	stamp time.Time
@@ -28,36 +31,46 @@ type target struct {
 	arrived, served, gone func()
 }
 
+// where lists the places at which upstream is asked for the target.
+func (t *target) where() []place {
+	if t.ordinary {
+		return t.up.places(t.path)
+	}
+	return t.places
+}
+
 // errUnnamed says that no set names a path.
 var errUnnamed = errors.New("no index that this mirror has names it")
 
 // maxResolved bounds the memory of package paths.
-const maxResolved = 1 << 15
+const maxResolved = 1 << 14
 
 // resolvedCache remembers what the current sets say of packages.
 type resolvedCache struct {
 	mu sync.RWMutex
-	m  map[string]want
+	m  map[packageKey]want
 	// era counts the changes of sets: what was found out before one is not
 	// remembered after it.
 	era int
 }
 
-func (c *resolvedCache) get(key string) (w want, ok bool, era int) {
+type packageKey struct{ prefix, path string }
+
+func (c *resolvedCache) get(key packageKey) (w want, ok bool, era int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	w, ok = c.m[key]
 	return w, ok, c.era
 }
 
-func (c *resolvedCache) put(key string, w want, era int) {
+func (c *resolvedCache) put(key packageKey, w want, era int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if era != c.era {
 		return
 	}
 	if c.m == nil || len(c.m) >= maxResolved {
-		c.m = map[string]want{}
+		c.m = map[packageKey]want{}
 	}
 	c.m[key] = w
 }
@@ -88,7 +101,7 @@ func (m *Mirror) resolve(ctx context.Context, client string, up *upstream, path 
 }
 
 func (m *Mirror) packageTarget(up *upstream, path string, w want) *target {
-	return &target{up: up, path: path, want: w, places: up.places(path)}
+	return &target{up: up, path: path, want: w, ordinary: true}
 }
 
 func (m *Mirror) resolveRoot(ctx context.Context, client string, up *upstream, path, name string) (*target, error) {
@@ -192,7 +205,7 @@ func (m *Mirror) establish(ctx context.Context, up *upstream, roots []string) []
 // resolvePackage asks the indexes of all current sets, then those of earlier
 // ones and the history, for clients whose lists are older.
 func (m *Mirror) resolvePackage(ctx context.Context, up *upstream, path string, roots []string) (want, bool) {
-	key := up.Prefix + "\x00" + path
+	key := packageKey{up.Prefix, path}
 	w, ok, era := m.resolved.get(key)
 	if ok {
 		return w, true
@@ -206,7 +219,7 @@ func (m *Mirror) resolvePackage(ctx context.Context, up *upstream, path string, 
 			}
 		}
 	}
-	if seen := m.history.find(byPath, key+"\x00", 16); len(seen) > 0 {
+	if seen := m.history.find(byPath, up.Prefix+"\x00"+path+"\x00", 16); len(seen) > 0 {
 		// Where there are several, the one that is at hand, else the latest.
 		slices.SortStableFunc(seen, func(a, b Seen) int { return b.First.Compare(a.First) })
 		for _, s := range seen {

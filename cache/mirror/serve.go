@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// smallFile is up to which size a file is kept in memory and sent in one
-	// write: for those, sendfile costs more than it saves.
-	smallFile = 48 << 10
 	// slowest is the rate, in bytes per second, that a client must keep up
 	// over a whole file, after the first minute.
 	slowest = 8 << 10
@@ -34,26 +31,20 @@ func (m *Mirror) serveTarget(w http.ResponseWriter, r *http.Request, t *target) 
 	if d.IsZero() {
 		d, _ = m.identities.get(t.want.identity)
 	}
-	whole := wantsWhole(r)
-	if data := m.small.get(d); whole && data != nil {
-		m.count.hits.Add(1)
-		m.serveSmall(w, r, t, d, data)
-		return
+	whole := wantsWhole(r) && !d.IsZero()
+	if whole {
+		if h := m.hot.get(d); h != nil {
+			defer h.release()
+			m.count.hits.Add(1)
+			m.serveHot(w, r, t, h)
+			return
+		}
 	}
 	if !d.IsZero() {
 		file, info, err := m.store.open(r.Context(), d)
 		if err == nil {
-			defer file.Close()
 			m.count.hits.Add(1)
-			if whole && info.Size() > 0 && info.Size() <= smallFile {
-				data := make([]byte, info.Size())
-				if _, err := file.ReadAt(data, 0); err == nil {
-					m.small.put(d, data)
-					m.serveSmall(w, r, t, d, data)
-					return
-				}
-			}
-			m.serveFile(w, r, t, d, file, info.Size())
+			m.serveOpen(w, r, t, d, file, info.Size(), whole)
 			return
 		}
 		if !missing(err) {
@@ -62,7 +53,7 @@ func (m *Mirror) serveTarget(w http.ResponseWriter, r *http.Request, t *target) 
 		}
 	}
 	switch {
-	case t.up == nil || len(t.places) == 0:
+	case t.up == nil || len(t.places) == 0 && !t.ordinary:
 		plain(w, http.StatusNotFound, "the mirror does not have it and does not know who does\n")
 	case m.offline.Load():
 		m.fail(w, r, errOffline)
@@ -79,35 +70,67 @@ func quotable(c rune) rune {
 	return c
 }
 
+// serveOpen answers with an open file, and closes it. One that is wanted whole
+// is kept at hand for the next who ask for it.
+func (m *Mirror) serveOpen(w http.ResponseWriter, r *http.Request, t *target, d lockfile.Digest, file *os.File, size int64, whole bool) {
+	if !whole {
+		defer file.Close()
+		m.serveFile(w, r, t, d, file, size)
+		return
+	}
+	h, err := newHotFile(d, file, size)
+	if err != nil {
+		m.fail(w, r, err)
+		return
+	}
+	defer h.release()
+	m.hot.put(d, h)
+	m.serveHot(w, r, t, h)
+}
+
+// The values of header fields that are the same for many files.
+var (
+	acceptRanges    = []string{"bytes"}
+	neverChanges    = []string{"public, max-age=86400"}
+	mayChange       = []string{"public, max-age=0, must-revalidate"}
+	debianPackage   = []string{"application/vnd.debian.binary-package"}
+	rpmPackage      = []string{"application/x-rpm"}
+	someOctetStream = []string{"application/octet-stream"}
+)
+
 // describe sets the header fields that say what a file is.
 func describe(w http.ResponseWriter, t *target, d lockfile.Digest) (stamp time.Time) {
 	h := w.Header()
+	describePath(h, t)
 	stamp = t.stamp
 	if !d.IsZero() {
-		h.Set("ETag", `"`+d.String()+`"`)
+		h["Etag"] = []string{`"` + d.String() + `"`}
 		if stamp.IsZero() {
 			stamp = stampOf(d)
 		}
 	}
-	h.Set("Content-Type", contentType(t.path))
-	h.Set("Accept-Ranges", "bytes")
-	if t.stamp.IsZero() {
-		h.Set("Cache-Control", "public, max-age=86400")
-	} else {
-		h.Set("Cache-Control", "public, max-age=0, must-revalidate")
-	}
 	return stamp
 }
 
+// describePath sets those that follow from the path.
+func describePath(h http.Header, t *target) {
+	h["Content-Type"] = contentType(t.path)
+	h["Accept-Ranges"] = acceptRanges
+	h["Cache-Control"] = neverChanges
+	if !t.stamp.IsZero() {
+		h["Cache-Control"] = mayChange
+	}
+}
+
 // contentType keeps browsers from showing, and proxies from changing, a file.
-func contentType(name string) string {
+func contentType(name string) []string {
 	switch path.Ext(name) {
 	case ".deb", ".udeb", ".ddeb":
-		return "application/vnd.debian.binary-package"
+		return debianPackage
 	case ".rpm":
-		return "application/x-rpm"
+		return rpmPackage
 	}
-	return "application/octet-stream"
+	return someOctetStream
 }
 
 // serveFile answers out of the store. A client that names a time is answered
@@ -161,20 +184,29 @@ func wantsWhole(r *http.Request) bool {
 		len(h["If-Match"]) == 0 && len(h["If-Unmodified-Since"]) == 0
 }
 
-func (m *Mirror) serveSmall(w http.ResponseWriter, r *http.Request, t *target, d lockfile.Digest, data []byte) {
+// serveHot answers with the whole of a file that is at hand.
+func (m *Mirror) serveHot(w http.ResponseWriter, r *http.Request, t *target, file *hotFile) {
 	if t.served != nil {
 		t.served()
 	}
-	stamp := describe(w, t, d)
+	h := w.Header()
+	describePath(h, t)
+	h["Etag"] = file.etag
+	stamp, modified := file.stamp, file.modified
+	if !t.stamp.IsZero() {
+		stamp, modified = t.stamp, []string{t.stamp.Format(http.TimeFormat)}
+	}
 	if notModified(r, stamp) {
 		m.answerNotModified(w, stamp)
 		return
 	}
-	h := w.Header()
-	h.Set("Last-Modified", stamp.Format(http.TimeFormat))
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	n, _ := w.Write(data)
-	m.count.bytesServed.Add(int64(n))
+	h["Last-Modified"] = modified
+	h["Content-Length"] = file.length
+	if file.size > 1<<20 {
+		m.deadline(w, file.size)
+	}
+	n, _ := sendPayload(w, r, file.payload())
+	m.count.bytesServed.Add(n)
 }
 
 func (m *Mirror) answerNotModified(w http.ResponseWriter, stamp time.Time) {
@@ -219,7 +251,7 @@ func (m *Mirror) pass(w http.ResponseWriter, r *http.Request, up *upstream, path
 
 func (m *Mirror) passBody(w http.ResponseWriter, r *http.Request, path string, body *fetch.Body) {
 	h := w.Header()
-	h.Set("Content-Type", contentType(path))
+	h["Content-Type"] = contentType(path)
 	h.Set("Cache-Control", "no-store")
 	h.Add("Warning", `199 samebits "No index names this file: it is passed on unchecked"`)
 	if body.Size >= 0 {

@@ -19,14 +19,14 @@ func (m *Mirror) serveFlight(w http.ResponseWriter, r *http.Request, t *target) 
 		w.Header().Set("Content-Length", strconv.FormatInt(t.want.size, 10))
 		return
 	}
-	f, begun := m.board(t.up, t.want, t.path, t.places)
+	f, begun := m.board(t.up, t.want, t.path, t.where())
 	f.join()
 	defer func() { f.leave() }()
 	v, ok := m.awaitFirst(r, f)
 	if ok && begun && v.done && v.err != nil {
 		// It was ill when we came. What ails it may have passed.
 		f.leave()
-		f = m.fly(t.up, t.want, t.path, t.places)
+		f = m.fly(t.up, t.want, t.path, t.where())
 		f.join()
 		v, ok = m.awaitFirst(r, f)
 	}

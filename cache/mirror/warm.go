@@ -169,7 +169,7 @@ func (m *Mirror) obtain(ctx context.Context, t *target) (d lockfile.Digest, fetc
 	if m.offline.Load() {
 		return d, false, errOffline
 	}
-	d, err = m.fly(t.up, t.want, t.path, t.places).wait(ctx)
+	d, err = m.fly(t.up, t.want, t.path, t.where()).wait(ctx)
 	if err == nil && t.arrived != nil {
 		t.arrived()
 	}

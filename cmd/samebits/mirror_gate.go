@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/samebits/samebits/cache/mirror"
@@ -16,62 +17,32 @@ const holdPatience = 10 * time.Second
 // A gate passes requests on to a handler, which can be replaced between two of
 // them. Its connections know nothing of that.
 type gate struct {
-	enter sync.RWMutex // held for writing while requests wait
-
-	mu      sync.Mutex
-	handler http.Handler
-	active  int
-	idle    chan struct{} // closed when active falls to 0; nil if nobody waits
+	enter   sync.RWMutex // held for writing while requests wait
+	handler atomic.Pointer[http.Handler]
+	active  atomic.Int64 // requests that are being served
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.enter.RLock()
-	g.mu.Lock()
-	h := g.handler
-	g.active++
-	g.mu.Unlock()
+	h := *g.handler.Load()
+	g.active.Add(1)
 	g.enter.RUnlock()
-	defer g.leave()
+	defer g.active.Add(-1)
 	h.ServeHTTP(w, r)
-}
-
-func (g *gate) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.active--; g.active == 0 && g.idle != nil {
-		close(g.idle)
-		g.idle = nil
-	}
 }
 
 // hold lets no more requests in, and waits for some time for those that are.
 func (g *gate) hold() {
 	g.enter.Lock()
-	g.mu.Lock()
-	idle := make(chan struct{})
-	if g.active == 0 {
-		close(idle)
-	} else {
-		g.idle = idle
-	}
-	g.mu.Unlock()
-	select {
-	case <-idle:
-	case <-time.After(holdPatience):
-		g.mu.Lock()
-		g.idle = nil
-		g.mu.Unlock()
+	for end := time.Now().Add(holdPatience); g.active.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
 	}
 }
 
 func (g *gate) release() { g.enter.Unlock() }
 
 // set has requests go to h from now on.
-func (g *gate) set(h http.Handler) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.handler = h
-}
+func (g *gate) set(h http.Handler) { g.handler.Store(&h) }
 
 // metricsBeside answers /metrics, for those who may read from the mirror.
 func metricsBeside(m *mirror.Mirror) http.Handler {

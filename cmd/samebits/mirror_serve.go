@@ -105,6 +105,7 @@ func (r *runner) run(plan *mirrorPlan) error {
 	defer signal.Stop(hangup)
 	var background sync.WaitGroup
 	background.Go(func() { r.housekeep(ctx) })
+	background.Go(func() { tuneCollector(ctx, r.session.getenv) })
 	r.tellClients(listeners)
 	r.notify("READY=1")
 	for err == nil && ctx.Err() == nil {
