@@ -110,10 +110,6 @@ func (i *identifier) take(ctx context.Context, c *cache.Cache, u string, want di
 		return d, errOffline
 	}
 	var refused error
-	check := func(r io.Reader) error {
-		refused = want.Check(r)
-		return refused
-	}
 	if !local {
 		defer i.slot(u)()
 	}
@@ -129,10 +125,17 @@ func (i *identifier) take(ctx context.Context, c *cache.Cache, u string, want di
 		}
 		counted := &counter{r: body}
 		d, err = c.Add(ctx, counted, want.Size, func(r io.Reader) error {
-			if want.Size >= 0 && counted.n != want.Size {
+			err := want.Check(r)
+			if err == nil {
+				_, err = io.Copy(io.Discard, r)
+			}
+			if counted.ended && want.Size >= 0 && counted.n != want.Size {
 				return io.ErrUnexpectedEOF
 			}
-			return check(r)
+			if counted.failed == nil {
+				refused = err
+			}
+			return err
 		})
 		err = errors.Join(err, body.Close())
 		if err == nil {
@@ -189,14 +192,22 @@ func (i *identifier) keep(c *cache.Cache) error {
 	return c.Remember(context.WithoutCancel(i.session.ctx), i.found)
 }
 
-// counter counts what is read.
+// counter counts what is read, and notes how it ended.
 type counter struct {
-	r io.Reader
-	n int64
+	r      io.Reader
+	n      int64
+	ended  bool
+	failed error
 }
 
 func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.n += int64(n)
+	switch {
+	case err == io.EOF:
+		c.ended = true
+	case err != nil:
+		c.failed = err
+	}
 	return n, err
 }

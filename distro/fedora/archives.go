@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/samebits/samebits/distro"
 )
@@ -50,40 +51,43 @@ type layout struct {
 }
 
 // layouts are tried in their order. References of mirror lists are spelled
-// host?repo=…&arch=…, base URLs host/path.
-var layouts = []layout{
-	{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=fedora-(\d+)&arch=(\w+)$`), "releases/$1/Everything/$2/os"},
-	{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=fedora-modular-(\d+)&arch=(\w+)$`), "releases/$1/Modular/$2/os"},
-	{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=updates-released-f(\d+)&arch=(\w+)$`), "updates/$1/Everything/$2"},
-	{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=updates-released-modular-f(\d+)&arch=(\w+)$`), "updates/$1/Modular/$2"},
-	{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=updates-testing-f(\d+)&arch=(\w+)$`), "updates/testing/$1/Everything/$2"},
-	{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=rawhide&arch=(\w+)$`), "development/rawhide/Everything/$1/os"},
-	{archiveEPEL, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=epel-(\d+)&arch=(\w+)$`), "$1/Everything/$2"},
-	{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-baseos-(\d+-stream)&arch=(\w+)$`), "$1/BaseOS/$2/os"},
-	{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-appstream-(\d+-stream)&arch=(\w+)$`), "$1/AppStream/$2/os"},
-	{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-crb-(\d+-stream)&arch=(\w+)$`), "$1/CRB/$2/os"},
-	{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-extras-sig-extras-common-(\d+-stream)&arch=(\w+)$`), "SIGs/$1/extras/$2/extras-common"},
-	{archiveRocky, regexp.MustCompile(`^mirrors\.rockylinux\.org\?repo=(\w+)-([\d.]+)&arch=(\w+)$`), "$2/$1/$3/os"},
-	{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=baseos-([\d.]+)&arch=(\w+)$`), "$1/BaseOS/$2/os"},
-	{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=appstream-([\d.]+)&arch=(\w+)$`), "$1/AppStream/$2/os"},
-	{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=crb-([\d.]+)&arch=(\w+)$`), "$1/CRB/$2/os"},
-	{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=extras-([\d.]+)&arch=(\w+)$`), "$1/extras/$2/os"},
-	{archiveFedora, regexp.MustCompile(`/(?:linux|fedora|fedora-secondary)/((?:releases|development)/\w+/\w+/\w+/os)$`), "$1"},
-	{archiveFedora, regexp.MustCompile(`/(?:linux|fedora|fedora-secondary)/(updates/(?:testing/)?\d+/\w+/\w+)$`), "$1"},
-	{archiveEPEL, regexp.MustCompile(`/epel/(\d+/\w+/\w+)$`), "$1"},
-	{archiveCentOS, regexp.MustCompile(`/(\d+-stream/\w+/\w+/os)$`), "$1"},
-	{archiveRocky, regexp.MustCompile(`/rocky/([\d.]+/\w+/\w+/os)$`), "$1"},
-	{archiveAlma, regexp.MustCompile(`/almalinux/([\d.]+/\w+/\w+/os)$`), "$1"},
-	{archiveOpenSUSE, regexp.MustCompile(`/((?:distribution/leap|update/leap)/[\d.]+/[\w/-]+)$`), "$1"},
-	{archiveOpenSUSE, regexp.MustCompile(`/((?:tumbleweed|update/tumbleweed)(?:/repo/[\w-]+)?)$`), "$1"},
-}
+// host?repo=…&arch=…, base URLs host/path. They are made when they are first
+// wanted, as most runs want none.
+var layouts = sync.OnceValue(func() []layout {
+	return []layout{
+		{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=fedora-(\d+)&arch=(\w+)$`), "releases/$1/Everything/$2/os"},
+		{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=fedora-modular-(\d+)&arch=(\w+)$`), "releases/$1/Modular/$2/os"},
+		{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=updates-released-f(\d+)&arch=(\w+)$`), "updates/$1/Everything/$2"},
+		{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=updates-released-modular-f(\d+)&arch=(\w+)$`), "updates/$1/Modular/$2"},
+		{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=updates-testing-f(\d+)&arch=(\w+)$`), "updates/testing/$1/Everything/$2"},
+		{archiveFedora, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=rawhide&arch=(\w+)$`), "development/rawhide/Everything/$1/os"},
+		{archiveEPEL, regexp.MustCompile(`^mirrors\.fedoraproject\.org\?repo=epel-(\d+)&arch=(\w+)$`), "$1/Everything/$2"},
+		{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-baseos-(\d+-stream)&arch=(\w+)$`), "$1/BaseOS/$2/os"},
+		{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-appstream-(\d+-stream)&arch=(\w+)$`), "$1/AppStream/$2/os"},
+		{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-crb-(\d+-stream)&arch=(\w+)$`), "$1/CRB/$2/os"},
+		{archiveCentOS, regexp.MustCompile(`^mirrors\.centos\.org\?repo=centos-extras-sig-extras-common-(\d+-stream)&arch=(\w+)$`), "SIGs/$1/extras/$2/extras-common"},
+		{archiveRocky, regexp.MustCompile(`^mirrors\.rockylinux\.org\?repo=(\w+)-([\d.]+)&arch=(\w+)$`), "$2/$1/$3/os"},
+		{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=baseos-([\d.]+)&arch=(\w+)$`), "$1/BaseOS/$2/os"},
+		{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=appstream-([\d.]+)&arch=(\w+)$`), "$1/AppStream/$2/os"},
+		{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=crb-([\d.]+)&arch=(\w+)$`), "$1/CRB/$2/os"},
+		{archiveAlma, regexp.MustCompile(`^mirrors\.almalinux\.org\?repo=extras-([\d.]+)&arch=(\w+)$`), "$1/extras/$2/os"},
+		{archiveFedora, regexp.MustCompile(`/(?:linux|fedora|fedora-secondary)/((?:releases|development)/\w+/\w+/\w+/os)$`), "$1"},
+		{archiveFedora, regexp.MustCompile(`/(?:linux|fedora|fedora-secondary)/(updates/(?:testing/)?\d+/\w+/\w+)$`), "$1"},
+		{archiveEPEL, regexp.MustCompile(`/epel/(\d+/\w+/\w+)$`), "$1"},
+		{archiveCentOS, regexp.MustCompile(`/(\d+-stream/\w+/\w+/os)$`), "$1"},
+		{archiveRocky, regexp.MustCompile(`/rocky/([\d.]+/\w+/\w+/os)$`), "$1"},
+		{archiveAlma, regexp.MustCompile(`/almalinux/([\d.]+/\w+/\w+/os)$`), "$1"},
+		{archiveOpenSUSE, regexp.MustCompile(`/((?:distribution/leap|update/leap)/[\d.]+/[\w/-]+)$`), "$1"},
+		{archiveOpenSUSE, regexp.MustCompile(`/((?:tumbleweed|update/tumbleweed)(?:/repo/[\w-]+)?)$`), "$1"},
+	}
+})
 
 // knownArchive tells of which archive the repository behind a URL is: that of
 // a metalink or a mirror list, or its base. arch is the repository's, for
 // mirror lists that do not have it.
 func knownArchive(rawURL, arch string) (archive, below string, ok bool) {
 	ref := reference(rawURL, arch)
-	for _, l := range layouts {
+	for _, l := range layouts() {
 		if m := l.at.FindStringSubmatchIndex(ref); m != nil {
 			return l.archive, string(l.at.ExpandString(nil, l.path, ref, m)), true
 		}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 
 	_ "crypto/sha1"   // apk 2 signs and identifies by it
 	_ "crypto/sha256" // .SIGN.RSA256
@@ -73,8 +74,9 @@ func (t *tap) member() (stored, plain []byte, err error) {
 
 // readMember unpacks one gzip member and leaves r behind it.
 func readMember(r byteReader) ([]byte, error) {
-	z, err := gzip.NewReader(r)
-	if err != nil {
+	z := unpackers.Get().(*gzip.Reader)
+	defer unpackers.Put(z)
+	if err := z.Reset(r); err != nil {
 		return nil, unpackError(err)
 	}
 	z.Multistream(false)
@@ -87,6 +89,9 @@ func readMember(r byteReader) ([]byte, error) {
 	}
 	return plain, nil
 }
+
+// unpackers are kept for the next member: the tables of one are large.
+var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 // unpackError marks an error as one of the bytes.
 func unpackError(err error) error {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -35,7 +36,9 @@ const (
 // but the control data is kept in memory.
 func CheckPackage(r io.Reader, want Record, keys *Keys) error {
 	counted := &sizer{r: r, max: packageBound(want)}
-	b := bufio.NewReaderSize(counted, 64<<10)
+	b := readers.Get().(*bufio.Reader)
+	defer putReader(b)
+	b.Reset(counted)
 	head, err := b.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the package: %w", err)
@@ -60,13 +63,23 @@ func CheckPackage(r io.Reader, want Record, keys *Keys) error {
 	return nil
 }
 
+// readers are kept for the next package, of which there are hundreds.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
+
+func putReader(b *bufio.Reader) {
+	b.Reset(nil)
+	readers.Put(b)
+}
+
 // ReadPackage reads what a package file says that it is. It reads no further
 // than the control data and verifies nothing: Identity is that of the bytes
 // read (what an index would have to say for [CheckPackage] to pass), Size is
 // not told.
 func ReadPackage(r io.Reader) (Record, error) {
 	counted := &sizer{r: r, max: maxPackage}
-	b := bufio.NewReaderSize(counted, 64<<10)
+	b := readers.Get().(*bufio.Reader)
+	defer putReader(b)
+	b.Reset(counted)
 	head, err := b.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Record{}, fmt.Errorf("read the package: %w", err)
