@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/samebits/samebits/lockfile"
@@ -105,18 +106,31 @@ func (f *flight) learn(m *Mirror, p Package, size int64) {
 	}
 }
 
-// isChange reports whether another digest for a version is worth telling. Where
-// packages are known by more than their version, branches of an archive may
-// each have their own build of one: only a path must not change.
-func (m *Mirror) isChange(s Seen) bool {
-	up := m.byPrefix[s.Prefix]
+// looksInto reports whether the archives at a prefix have a Checker. Branches
+// of these may each have their own build of a version, and the same path tells
+// a build better.
+func (m *Mirror) looksInto(prefix string) bool {
+	up := m.byPrefix[prefix]
 	if up == nil {
-		return true
+		return false
 	}
-	if _, ok := up.Format.(Checker); !ok {
-		return true
+	_, ok := up.Format.(Checker)
+	return ok
+}
+
+// changedPaths returns those of which an archive with a Checker has shown
+// another file at the same path.
+func (m *Mirror) changedPaths(all []Seen) (changed []Seen) {
+	for _, s := range all {
+		if !m.looksInto(s.Prefix) {
+			continue
+		}
+		before := m.history.find(byPath, s.Prefix+"\x00"+s.Path+"\x00", 16)
+		if len(before) > 0 && !slices.ContainsFunc(before, func(o Seen) bool { return o.Digest == s.Digest }) {
+			changed = append(changed, s)
+		}
 	}
-	return len(m.history.find(byPath, s.Prefix+"\x00"+s.Path+"\x00", 2)) > 1
+	return changed
 }
 
 // digestBehind returns the digest that a file must have, zero where that is

@@ -51,8 +51,8 @@ func (m *Mirror) makeIndex(ctx context.Context, up *upstream, l *loaded, f *File
 		if records = append(records, r); len(records) > maxPackages {
 			return fmt.Errorf("it names more than %d files", maxPackages)
 		}
-		if l.set.Signed && !p.Digest.IsZero() {
-			s := Seen{Digest: p.Digest, Size: p.Size, Archive: l.set.Archive, Prefix: up.Prefix, Path: p.Path,
+		if d := m.digestBehind(r.want()); l.set.Signed && !d.IsZero() {
+			s := Seen{Digest: d, Size: p.Size, Archive: l.set.Archive, Prefix: up.Prefix, Path: p.Path,
 				Name: p.Name, Version: p.Version, Arch: p.Arch, First: first}
 			if s.proper() {
 				batch = append(batch, s)
@@ -105,11 +105,14 @@ func decompressible(ending string) bool {
 func (m *Mirror) see(batch []Seen) error {
 	m.historyMu.Lock()
 	defer m.historyMu.Unlock()
-	_, changed, err := m.history.add(batch)
-	for _, c := range changed {
-		if !m.isChange(c) {
-			continue
+	changed := m.changedPaths(batch)
+	_, versions, err := m.history.add(batch)
+	for _, c := range versions {
+		if !m.looksInto(c.Prefix) {
+			changed = append(changed, c)
 		}
+	}
+	for _, c := range changed {
 		m.count.changed.Add(1)
 		m.event(event{what: "changed", prefix: c.Prefix, path: c.Path, digest: c.Digest, size: c.Size,
 			note: "the archive had shown another digest for " + c.Name + " " + c.Version + " " + c.Arch})
