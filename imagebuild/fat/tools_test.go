@@ -14,6 +14,7 @@ import (
 	"github.com/samebits/samebits/imagebuild/fat"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
+	"github.com/samebits/samebits/imagebuild/vmtest"
 )
 
 // run is the output of a tool, which has to be there and to succeed.
@@ -205,4 +206,18 @@ func BenchmarkAgainstMcopy(b *testing.B) {
 			run(b, "mcopy", "-s", "-m", "-i", path, source, "::")
 		}
 	})
+}
+
+// What Linux mounts is the tree.
+func TestLinuxMountsIt(t *testing.T) {
+	for _, kind := range []string{"FAT16", "FAT32"} {
+		t.Run(kind, func(t *testing.T) {
+			// Linux looks for each name from a directory's beginning on, which
+			// takes an emulated machine minutes for 6000 of them.
+			tr := tree.Filter(holdable(t), func(n tree.Node) bool { return !strings.HasPrefix(n.Path(), "many/") || n.Index()%30 == 0 })
+			f := image(t, tr, kinds()[kind])
+			got := vmtest.Mounted(t, "vfat", f.Name(), "iocharset=ascii,utf8,tz=UTC,dmask=022,fmask=133", "vfat", "nls_cp437", "nls_ascii")
+			treetest.Report(t, treetest.Compare(tr, got, holds))
+		})
+	}
 }
