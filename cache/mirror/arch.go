@@ -180,20 +180,19 @@ func (a *Arch) Check(p Package, beside Getter, r io.ReadSeeker) (Package, error)
 		return p, a.checkSignature(p, r)
 	}
 	p.Name, p.Version, p.Arch = name, version, arch
-	if a.Keys != nil {
-		signature, err := beside(p.Path + sigEnding)
-		if err == nil {
-			_, err = a.Keys.Verify(r, signature)
-		}
-		switch {
-		case err == nil:
-			p.Signed = true
-		case isForged(err):
+	if a.Keys == nil {
+		return p, nil
+	}
+	signature, err := beside(p.Path + sigEnding)
+	if err == nil {
+		if _, err = a.Keys.Verify(r, signature); isForged(err) {
 			return p, fmt.Errorf("its signature: %w", err)
-		case a.Required && !p.Signed:
-			return p, fmt.Errorf("no key that may sign it vouches for it: %w", err)
 		}
 	}
+	if err != nil && a.Required && !p.Signed {
+		return p, fmt.Errorf("no key that may sign it vouches for it: %w", err)
+	}
+	p.Signed = p.Signed || err == nil
 	return p, nil
 }
 
