@@ -65,6 +65,8 @@ type Config struct {
 
 	// Log is told what happens; nil for nobody.
 	Log *slog.Logger
+	// Now tells the times that frozen states are known by; nil for time.Now.
+	Now func() time.Time
 }
 
 // An Upstream is an archive that is mirrored.
@@ -93,6 +95,9 @@ func (c Config) withDefaults() Config {
 	c.MaxFile = cmp.Or(c.MaxFile, DefaultMaxFile)
 	if c.Client == nil {
 		c.Client = web.NewClient(web.Config{Login: c.Login})
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -113,7 +113,7 @@ func (s *snapshots) list() []string {
 // Freeze keeps the current sets for ever, under the time of now. What they
 // name is kept too once it has been fetched; see Warm to fetch it all.
 func (m *Mirror) Freeze(ctx context.Context) (*Snapshot, error) {
-	snap := &Snapshot{Time: time.Now().UTC().Truncate(time.Second)}
+	snap := &Snapshot{Time: m.config.Now().UTC().Truncate(time.Second)}
 	for _, up := range m.upstreams {
 		for _, r := range up.known(nil) {
 			l := r.peek()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,9 @@ const (
 type state struct {
 	dir  string
 	lock *os.File
+	// closed keeps requests that outlive their Mirror from writing into the
+	// state of the next one.
+	closed atomic.Bool
 }
 
 func openState(dir string) (*state, error) {
@@ -78,7 +82,10 @@ func (s *state) checkVersion() error {
 	return nil
 }
 
-func (s *state) close() error { return s.lock.Close() }
+func (s *state) close() error {
+	s.closed.Store(true)
+	return s.lock.Close()
+}
 
 func (s *state) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
@@ -86,6 +93,9 @@ func (s *state) path(elem ...string) string {
 
 // replace writes a file that is either the old or the new one after a crash.
 func (s *state) replace(name string, data []byte) error {
+	if s.closed.Load() {
+		return fmt.Errorf("write %s: the mirror is closed: %w", name, os.ErrClosed)
+	}
 	path := s.path(name)
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {

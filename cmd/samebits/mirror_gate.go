@@ -11,8 +11,10 @@ import (
 	"github.com/samebits/samebits/cache/mirror/page"
 )
 
-// holdPatience is how long those who are being served may hold up a reload.
-const holdPatience = 10 * time.Second
+// holdPatience is how long those who are being served may hold up a reload,
+// and with it all others. Who only waits for the bytes of a file, since the
+// client is slow, is served to the end all the same.
+const holdPatience = time.Second
 
 // A gate passes requests on to a handler, which can be replaced between two of
 // them. Its connections know nothing of that.

@@ -205,26 +205,34 @@ func waitQuiet(m *mirror.Mirror) {
 	}
 }
 
-// housekeep samples the counters and freezes states when it is time.
+// housekeep looks after the mirror once a minute.
 func (r *runner) housekeep(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
-		r.mu.Lock()
-		if err := r.recorder.Sample(time.Now(), r.mirror.Metrics()); err != nil {
-			r.log.Warn("what the page shows over time is not kept", "error", err)
-		}
-		if every := r.plan.freeze; every > 0 && time.Since(lastFrozen(r.mirror)) >= every && hasSets(r.mirror) {
-			if _, err := r.mirror.Freeze(ctx); err != nil {
-				r.log.Error("freeze", "error", err)
-			}
-		}
-		r.mu.Unlock()
+		r.lookAfter(ctx, time.Now())
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// lookAfter samples the counters, and freezes a state when it is time.
+func (r *runner) lookAfter(ctx context.Context, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.recorder.Sample(now, r.mirror.Metrics()); err != nil {
+		r.log.Warn("what the page shows over time is not kept", "error", err)
+	}
+	if every := r.plan.freeze; every <= 0 || now.Sub(lastFrozen(r.mirror)) < every || !hasSets(r.mirror) {
+		return
+	}
+	if snap, err := r.mirror.Freeze(ctx); err != nil {
+		r.log.Error("freeze", "error", err)
+	} else {
+		r.log.Info("a state was frozen", "time", snap.Time, "sets", len(snap.Sets))
 	}
 }
 
