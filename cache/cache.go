@@ -117,7 +117,7 @@ func (c *Cache) checkVersion() (known bool, err error) {
 func ours(name string) bool {
 	switch name {
 	case versionFile, tagFile, lockFile, namesFile, indexFile, sealFile,
-		blobsDir, partialDir, damagedDir, pinsDir, leasesDir, "lost+found":
+		blobsDir, partialDir, damagedDir, pinsDir, leasesDir, derivedDir, "lost+found":
 		return true
 	}
 	return false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/samebits/samebits/lockfile"
@@ -16,7 +17,8 @@ type Blob struct {
 	Size   int64           `json:"size"` // in bytes
 	// Used is when the blob was last asked for.
 	Used time.Time `json:"used"`
-	// Names are the paths that the file is known by, sorted.
+	// Names are the paths that the file is known by, sorted, then what it was
+	// derived of.
 	Names []string `json:"names,omitempty"`
 	// Pins are the names of the pins that keep it, sorted.
 	Pins []string `json:"pins,omitempty"`
@@ -36,8 +38,12 @@ func (c *Cache) List(ctx context.Context) ([]Blob, error) {
 	if err != nil {
 		return nil, err
 	}
+	derived, err := c.derivedNames()
+	if err != nil {
+		return nil, err
+	}
 	for i := range blobs {
-		blobs[i].Names = names[blobs[i].Digest]
+		blobs[i].Names = slices.Concat(names[blobs[i].Digest], derived[blobs[i].Digest])
 		blobs[i].Pins = pins[blobs[i].Digest]
 	}
 	return blobs, nil

@@ -38,7 +38,8 @@ type Pruned struct {
 	// InUse counts the blobs that were spared only because a running process
 	// uses them.
 	InUse int `json:"in_use"`
-	// Leftovers are stale partial and damaged files.
+	// Leftovers are stale partial and damaged files, and records of what was
+	// derived that is not there any more.
 	Leftovers     int   `json:"leftovers"`
 	LeftoverBytes int64 `json:"leftover_bytes"`
 }
@@ -89,6 +90,9 @@ func (c *Cache) prune(ctx context.Context, opts PruneOptions) (*Pruned, error) {
 		if err := c.remove(ctx, out.Blobs); err != nil {
 			return out, err
 		}
+	}
+	if err := c.pruneDerived(out, opts.DryRun); err != nil {
+		return out, err
 	}
 	return out, c.pruneLeftovers(out, opts.DryRun)
 }
