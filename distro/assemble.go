@@ -41,7 +41,20 @@ type Assembly struct {
 	// Parallel is how many packages to unpack at once, at least 1. What comes
 	// out does not depend on it.
 	Parallel int
+	// Unpacked keeps what packages decompress to; nil for none. What comes
+	// out does not depend on it.
+	Unpacked Unpacked
 	Events   *Events
+}
+
+// Unpacked keeps what is costly to decompress, by the digest of the package that
+// it is in. It may be used concurrently.
+type Unpacked interface {
+	// Open opens what Keep was given for the package, its bytes hashed just
+	// now. What is not there is an error that wraps fs.ErrNotExist.
+	Open(ctx context.Context, d lockfile.Digest) (io.ReadCloser, error)
+	// Keep takes what r has, if r ends without an error.
+	Keep(ctx context.Context, d lockfile.Digest, r io.Reader) error
 }
 
 // A Step is a command to run in a root that is being made.

@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/imagebuild/sandbox"
 	"github.com/samebits/samebits/imagebuild/spec"
-	"github.com/samebits/samebits/imagebuild/target"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -40,10 +39,18 @@ type Plan struct {
 	Output io.Writer
 	// Limits bound each command that runs in the sandbox.
 	Limits sandbox.Limits
+	// Store keeps assembled roots for other builds; nil for none. The image
+	// does not depend on it.
+	Store Store
+	// Unpacked keeps what packages unpack to; nil for none.
+	Unpacked distro.Unpacked
+	// Program identifies the code that assembles, such as the digest of the
+	// program: only what the same has stored is used.
+	Program string
 }
 
 // An Image is a finished tree and where it comes from. Its contents lie in the
-// assembled root until Close.
+// assembled root, or where that is stored, until Close.
 type Image struct {
 	Tree *tree.Tree
 	// Applied tells what the rules did.
@@ -53,13 +60,24 @@ type Image struct {
 	Lock  *lockfile.Lock
 	Spec  *spec.Spec
 
-	dir  *target.Dir
-	temp string
+	temp  string
+	roots []io.Closer
+	files []*os.File
+	// saving ends when the assembled root has been stored.
+	saving sync.WaitGroup
 }
 
-// Close removes the assembled root.
+// Close removes the assembled root. It waits until that has been stored.
 func (i *Image) Close() error {
-	return errors.Join(i.dir.Close(), os.RemoveAll(i.temp))
+	i.saving.Wait()
+	var errs []error
+	for _, r := range i.roots {
+		errs = append(errs, r.Close())
+	}
+	for _, f := range i.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(i.temp))...)
 }
 
 // Build makes the image. The caller closes it.
@@ -75,15 +93,7 @@ func Build(ctx context.Context, p Plan) (img *Image, err error) {
 	if err != nil {
 		return nil, err
 	}
-	root := filepath.Join(temp, "root")
-	if err := os.Mkdir(root, 0o755); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(temp))
-	}
-	dir, err := target.New(root)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(temp))
-	}
-	img = &Image{Epoch: epoch, Lock: p.Lock, Spec: p.Spec, dir: dir, temp: temp}
+	img = &Image{Epoch: epoch, Lock: p.Lock, Spec: p.Spec, temp: temp}
 	if err := p.fill(ctx, img); err != nil {
 		return nil, errors.Join(err, img.Close())
 	}
@@ -101,39 +111,6 @@ func (p *Plan) epoch() (time.Time, error) {
 	return time.Time{}, errors.New("the lock has no date and the spec no epoch; give one, such as SOURCE_DATE_EPOCH")
 }
 
-// fill makes the root and reads it.
-func (p *Plan) fill(ctx context.Context, img *Image) error {
-	a := distro.Assembly{
-		Lock: p.Lock, Blobs: p.Blobs, Root: img.dir, Epoch: img.Epoch,
-		Parallel: max(p.Parallel, 1), Events: p.Events,
-	}
-	if p.Parallel == 0 {
-		a.Parallel = 2
-	}
-	run := p.runner(img)
-	if !p.Spec.NoScripts {
-		a.Run = run
-	}
-	if err := p.Assembler.Assemble(ctx, a); err != nil {
-		return err
-	}
-	p.Events.Stepping("adding what the spec names")
-	c := &customising{plan: p, root: img.dir, epoch: img.Epoch, run: a.Run}
-	if err := c.all(ctx); err != nil {
-		return err
-	}
-	frozen, err := img.dir.Freeze(ctx, img.Epoch)
-	if err != nil {
-		return err
-	}
-	rules := append(CommonRules(), p.Assembler.Rules()...)
-	if len(p.Spec.Remove) > 0 {
-		rules = append(rules, specRule(p.Spec.Remove))
-	}
-	img.Tree, img.Applied, err = normalise(ctx, frozen, rules, img.Epoch)
-	return err
-}
-
 // environment is what every command in the sandbox sees.
 func environment(epoch time.Time) []string {
 	return []string{
@@ -147,25 +124,6 @@ func environment(epoch time.Time) []string {
 // hostname is what the system calls itself while scripts run, whatever it will
 // be called.
 const hostname = "localhost"
-
-// runner runs steps in the sandbox.
-func (p *Plan) runner(img *Image) func(context.Context, distro.Step) error {
-	return func(ctx context.Context, s distro.Step) error {
-		var kept tail
-		out := io.Writer(&kept)
-		if p.Output != nil {
-			out = io.MultiWriter(p.Output, &kept)
-		}
-		err := sandbox.Run(ctx, sandbox.Command{
-			Root: img.dir.Path(), Args: s.Args, Env: append(environment(img.Epoch), s.Env...),
-			Hostname: hostname, Stdin: s.Stdin, Output: out, Limits: p.Limits,
-		})
-		if err != nil && p.Output == nil && len(kept.data) > 0 {
-			return fmt.Errorf("%w; the end of what it printed:\n%s", err, indent(kept.data))
-		}
-		return err
-	}
-}
 
 // tail keeps the end of what is written to it.
 type tail struct{ data []byte }

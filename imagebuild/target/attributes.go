@@ -59,7 +59,12 @@ func (d *Dir) dress(dir int, base string, f distro.File) error {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	ts := spec(f.ModTime)
+	return d.stamp(dir, base, f.ModTime)
+}
+
+// stamp gives what is not opened its time.
+func (d *Dir) stamp(dir int, base string, t time.Time) error {
+	ts := spec(t)
 	if err := unix.UtimesNanoAt(dir, base, ts[:], unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}

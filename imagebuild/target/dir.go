@@ -100,12 +100,20 @@ type parent struct {
 	gone  bool // from the map
 }
 
+// checkName refuses what is no path below a root.
+func checkName(name string) error {
+	if path.Clean(name) != name || name == "." || name[0] == '/' || name == ".." || strings.HasPrefix(name, "../") || strings.ContainsRune(name, 0) {
+		return &fs.PathError{Op: "look up", Path: name, Err: fs.ErrInvalid}
+	}
+	return nil
+}
+
 // in opens the directory that name is in and returns what name is called there.
 func (d *Dir) in(name string) (*parent, string, error) {
-	dir, base := path.Split(name)
-	if path.Clean(name) != name || name == "." || name[0] == '/' || name == ".." || strings.HasPrefix(name, "../") || strings.ContainsRune(name, 0) {
-		return nil, "", &fs.PathError{Op: "look up", Path: name, Err: fs.ErrInvalid}
+	if err := checkName(name); err != nil {
+		return nil, "", err
 	}
+	dir, base := path.Split(name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.parents[dir]
