@@ -381,6 +381,28 @@ func TestAlpineTellsOfAnotherFileAtAPath(t *testing.T) {
 	}
 }
 
+// The date is that of what is signed, not of the signature.
+func TestIndexDate(t *testing.T) {
+	signature := func(cut bool) []byte { return member(cut, at(9), [2]string{".SIGN.RSA.x", "s"}) }
+	for name, c := range map[string]struct {
+		data []byte
+		want time.Time
+	}{
+		"signed":              {signedIndex(t, at(0)), at(0).UTC()},
+		"signed twice":        {slices.Concat(signature(true), signature(false), member(false, at(1), [2]string{"APKINDEX", ""})), at(1).UTC()},
+		"unsigned":            {member(false, at(2), [2]string{"APKINDEX", ""}), at(2).UTC()},
+		"made reproducibly":   {member(false, time.Unix(0, 0), [2]string{"APKINDEX", ""}), time.Time{}},
+		"signatures alone":    {signature(true), time.Time{}},
+		"an index of apk 3":   {[]byte("ADB."), time.Time{}},
+		"nothing":             {nil, time.Time{}},
+		"a tar without files": {member(false, at(0)), time.Time{}},
+	} {
+		if got := indexDate(c.data); !got.Equal(c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func FuzzIndexDate(f *testing.F) {
 	f.Add(member(false, at(0), [2]string{"DESCRIPTION", "t"}))
 	f.Add(slices.Concat(member(true, at(1), [2]string{".SIGN.RSA.x", "s"}), member(false, at(0), [2]string{"APKINDEX", ""})))

@@ -292,6 +292,31 @@ func TestArchRefusesWhatIsNoDatabase(t *testing.T) {
 	}
 }
 
+// A repository without signatures can be fetched whole, and serves a frozen
+// state with those that it has.
+func TestArchWarmsWithoutSignatures(t *testing.T) {
+	unsigned, signed := newPacmanFile(t, "unsigned", "1-1", 1000), newPacmanFile(t, "signed", "1-1", 1000)
+	unsigned.embedded, signed.embedded = false, false
+	files := archFiles(".gz", unsigned, signed)
+	delete(files, archDir+unsigned.file()+".sig")
+	o := newOrigin(t, files)
+	r := newRig(t, archAt(o, &Arch{}), nil)
+	r.want("/archlinux/"+archDir+"core.db", 200, nil)
+	snap, err := r.Freeze(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp := snap.Time.Format(timestampForm)
+	if w, err := r.Warm(context.Background(), stamp, []string{"x86_64"}, []string{"core"}); err != nil || w.Files != 3 || w.Failed != 0 {
+		t.Errorf("%+v, %v", w, err)
+	}
+	o.set(nil)
+	for _, name := range []string{"core.db", unsigned.file(), signed.file(), signed.file() + ".sig"} {
+		r.want("/snapshot/"+stamp+"/archlinux/"+archDir+name, 200, files[archDir+name])
+	}
+	r.want("/snapshot/"+stamp+"/archlinux/"+archDir+unsigned.file()+".sig", 404, nil)
+}
+
 func FuzzArchRoots(f *testing.F) {
 	f.Add("core/os/x86_64/core.db.sig")
 	f.Add("a/b/c-1-1-any.pkg.tar.zst")

@@ -194,6 +194,13 @@ func TestRPMRepositoriesWithOtherChecksums(t *testing.T) {
 	if _, body := r.mustGet("/fedora/" + rpmDir + weak.location()); !strings.Contains(string(body), "a checksum of it that can be forged") {
 		t.Errorf("%s", body)
 	}
+	other := rpmFiles("sha512", false, 101, p)
+	other[nameOf(t, other, "primary")] = files[nameOf(t, files, "primary")]
+	o = newOrigin(t, other)
+	r = newRig(t, rpmAt(o, &RPM{}), nil)
+	if _, body := r.mustGet("/fedora/" + repomdPath); !strings.Contains(string(body), "it is not the file of the checksum sha512:") {
+		t.Errorf("%s", body)
+	}
 	o = newOrigin(t, rpmFiles("sha", false, 100, p))
 	r = newRig(t, rpmAt(o, &RPM{}), nil)
 	resp, body := r.mustGet("/fedora/" + repomdPath)
