@@ -1,0 +1,62 @@
+package squashfs
+
+import (
+	"context"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// task is work whose results are wanted in the order of asking.
+type task[T any] struct {
+	value T
+	done  chan struct{}
+}
+
+// inOrder calls produce, which gives values to its argument, work for each of
+// these on all CPUs, and consume one after the other in the order of produce.
+// A few values for each CPU are on their way at a time.
+func inOrder[T any](ctx context.Context, produce func(context.Context, func(T) error) error, newWorker func() func(T), consume func(T) error) error {
+	workers := runtime.GOMAXPROCS(0)
+	group, ctx := errgroup.WithContext(ctx)
+	toDo, queue := make(chan *task[T], workers), make(chan *task[T], 2*workers)
+	group.Go(func() error {
+		defer close(toDo)
+		defer close(queue)
+		return produce(ctx, func(v T) error {
+			t := &task[T]{v, make(chan struct{})}
+			for _, c := range []chan *task[T]{queue, toDo} {
+				select {
+				case c <- t:
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			return nil
+		})
+	})
+	for range workers {
+		group.Go(func() error {
+			work := newWorker()
+			for t := range toDo {
+				work(t.value)
+				close(t.done)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		for t := range queue {
+			select {
+			case <-t.done:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			if err := consume(t.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
