@@ -14,6 +14,9 @@ const (
 	growth = 400
 	// leastMemory bounds that, in bytes: of all that Go takes.
 	leastMemory = 56 << 20
+	// giveBackEvery is how often memory is given back at most that was taken
+	// beyond that, as to read an index of packages takes it.
+	giveBackEvery = 10 * time.Second
 )
 
 // tuneCollector has a mirror take some memory for less work, until ctx is done.
@@ -27,23 +30,37 @@ func tuneCollector(ctx context.Context, getenv func(string) string) {
 	debug.SetMemoryLimit(limit)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var gaveBack time.Time
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(sample)
-		if sample[0].Value.Kind() != metrics.KindUint64 {
-			return
-		}
+		live, taken := memoryNow()
 		// To set it stops the world for a moment: small changes are not worth it.
-		if next := memoryLimit(sample[0].Value.Uint64()); next > limit || next < limit-limit/8 {
+		if next := memoryLimit(live); next > limit || next < limit-limit/8 {
 			limit = next
 			debug.SetMemoryLimit(limit)
 		}
+		if taken > leastMemory && time.Since(gaveBack) > giveBackEvery {
+			gaveBack = time.Now()
+			debug.FreeOSMemory()
+		}
 	}
+}
+
+// memoryNow is how many bytes of the heap lived when it was last collected, and
+// how many Go has from the system.
+func memoryNow() (live, taken uint64) {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	for _, m := range s {
+		if m.Value.Kind() != metrics.KindUint64 {
+			return 0, 0
+		}
+	}
+	return s[0].Value.Uint64(), s[1].Value.Uint64() - s[2].Value.Uint64()
 }
 
 // memoryLimit is the bound for a heap of which so many bytes live: one that

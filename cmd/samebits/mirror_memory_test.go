@@ -37,3 +37,9 @@ func TestCollectorIsLeftToTheEnvironment(t *testing.T) {
 		t.Errorf("%d%%, %d bytes", p, l)
 	}
 }
+
+func TestMemoryNow(t *testing.T) {
+	if live, taken := memoryNow(); live == 0 || taken < live {
+		t.Errorf("%d bytes live in %d", live, taken)
+	}
+}
