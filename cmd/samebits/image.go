@@ -41,6 +41,7 @@ func (p *program) imageBuild() *cli.Command {
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio or manifest; may be repeated"},
 			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own, in RFC 3339 or in seconds; by default SOURCE_DATE_EPOCH, then the lock's date"},
 			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package: an image of files alone"},
+			noCacheFlag(),
 			&cli.BoolFlag{Name: "check", Usage: "build twice, and end with exit code 3 where a file differs; nothing is written then"},
 			allowMissingFlag("build also from a lock that is missing packages"),
 		}, sourceFlags()...),
@@ -62,6 +63,7 @@ func (p *program) imageExplain() *cli.Command {
 			&cli.StringSliceFlag{Name: "lock", Usage: "assemble the packages of the lock `FILE`"},
 			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own"},
 			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package"},
+			noCacheFlag(),
 			allowMissingFlag("build also from a lock that is missing packages"),
 			jsonFlag(),
 		}, sourceFlags()...),
@@ -313,6 +315,9 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 	plan := imagebuild.Plan{
 		Spec: sp, Lock: lock, Assembler: assembler, Blobs: c, Sources: dir,
 		Events: s.distroEvents(), Output: s.scriptOutput(), Temp: temp, Limits: sandbox.Limits{Bytes: limit},
+	}
+	if err := s.keepFor(&plan, c); err != nil {
+		return nil, err
 	}
 	img, err := imagebuild.Build(s.ctx, plan)
 	var over *sandbox.LimitError

@@ -18,6 +18,7 @@ import (
 
 // checkAgain builds an image a second time and names what came out otherwise.
 func (s *session) checkAgain(img *imagebuild.Image, plan imagebuild.Plan, name string) error {
+	plan.Store, plan.Unpacked = nil, nil
 	plan.Temp, plan.Limits = "", sandbox.Limits{} // elsewhere than the first, where that is in memory
 	diffs, err := img.Check(s.ctx, plan)
 	if err != nil {

@@ -52,7 +52,7 @@ func (Distro) Assemble(ctx context.Context, a distro.Assembly) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	as.streams = readAhead(ctx, turns, as.Parallel)
+	as.streams = readAhead(ctx, turns, as.Parallel, as.Unpacked)
 	if err := as.bootstrap(ctx, base); err != nil {
 		return err
 	}

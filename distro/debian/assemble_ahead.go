@@ -3,6 +3,8 @@ package debian
 import (
 	"context"
 	"io"
+
+	"github.com/samebits/samebits/distro"
 )
 
 // Archives are decompressed ahead of their turn, also while scripts run, each
@@ -28,7 +30,7 @@ type stream struct {
 
 // readAhead begins to decompress the packages in the order in which they will
 // be read, so many at once.
-func readAhead(ctx context.Context, parcels []*parcel, parallel int) map[*parcel]*stream {
+func readAhead(ctx context.Context, parcels []*parcel, parallel int, kept distro.Unpacked) map[*parcel]*stream {
 	streams := make(map[*parcel]*stream, len(parcels))
 	ctxs := make([]context.Context, len(parcels))
 	budget := make(chan struct{}, aheadChunks)
@@ -54,7 +56,7 @@ func readAhead(ctx context.Context, parcels []*parcel, parallel int) map[*parcel
 			}
 			go func() {
 				defer func() { <-slots }()
-				s.fill(ctxs[i], p)
+				s.fill(ctxs[i], p, kept)
 			}()
 		}
 	}()
@@ -62,9 +64,9 @@ func readAhead(ctx context.Context, parcels []*parcel, parallel int) map[*parcel
 }
 
 // fill decompresses the archive of a package into the queue.
-func (s *stream) fill(ctx context.Context, p *parcel) {
+func (s *stream) fill(ctx context.Context, p *parcel, kept distro.Unpacked) {
 	defer close(s.chunks)
-	r, err := p.Data()
+	r, err := openData(ctx, p, kept)
 	if err != nil {
 		s.err = err
 		return

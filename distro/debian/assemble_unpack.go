@@ -38,12 +38,27 @@ func (as *assembling) unpack(ctx context.Context, parcels []*parcel) error {
 		s := as.streams[p]
 		s.begin()
 		err := as.unpackOne(ctx, p, s)
+		if err == nil {
+			err = finish(s)
+		}
 		s.end()
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.entry.Path, err)
 		}
 	}
 	return as.database.enter(as, parcels)
+}
+
+// maxPadding bounds what is read behind an archive; tar fills up to 10 KiB.
+const maxPadding = 1 << 20
+
+// finish reads what follows the archive: padding, and what the compression has
+// to say of the whole.
+func finish(data io.Reader) error {
+	if _, err := io.CopyN(io.Discard, data, maxPadding); err != nil && err != io.EOF {
+		return fmt.Errorf("read the end of the data archive: %w", err)
+	}
+	return nil
 }
 
 // unpackOne lays the files of one package into the root.

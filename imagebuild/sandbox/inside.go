@@ -55,7 +55,7 @@ func inside() report {
 	if err := json.Unmarshal(data, &o); err != nil {
 		return report{Failed: err.Error()}
 	}
-	for _, step := range []func(order) error{name, enterRoot, surround, bound, confine} {
+	for _, step := range []func(order) error{name, enterRoot, surround, bound, confine, keepStill} {
 		if err := step(o); err != nil {
 			return report{Failed: err.Error()}
 		}
