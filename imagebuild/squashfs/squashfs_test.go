@@ -106,13 +106,13 @@ func TestWhatSquashfsCannotHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	for complaint, tr := range map[string]*tree.Tree{
-		"/f: squashfs cannot hold the time 1969-12-31":                            with(t, func(n *tree.Inode) { n.ModTime.Sec = -1 }),
-		"/f: squashfs cannot hold the time 2106-02-07":                            with(t, func(n *tree.Inode) { n.ModTime.Sec = 1 << 32 }),
-		`/f: squashfs cannot hold the POSIX ACL "system.posix_acl_access"`:        with(t, func(n *tree.Inode) { n.Xattrs = []tree.Xattr{{Name: "system.posix_acl_access"}} }),
-		`/f: squashfs cannot hold the extended attribute "system.x"`:              with(t, func(n *tree.Inode) { n.Xattrs = []tree.Xattr{{Name: "system.x"}} }),
-		"/d: squashfs cannot hold the device number 4096:0":                       one(t, "d", tree.Inode{Mode: tree.CharDev, Major: 4096}),
-		"/d: squashfs cannot hold the device number 0:1048576":                    one(t, "d", tree.Inode{Mode: tree.BlockDev, Minor: 1 << 20}),
-		"squashfs cannot hold more than 65535 different owners and groups":        owners,
+		"/f: squashfs cannot hold the time 1969-12-31":                     with(t, func(n *tree.Inode) { n.ModTime.Sec = -1 }),
+		"/f: squashfs cannot hold the time 2106-02-07":                     with(t, func(n *tree.Inode) { n.ModTime.Sec = 1 << 32 }),
+		`/f: squashfs cannot hold the POSIX ACL "system.posix_acl_access"`: with(t, func(n *tree.Inode) { n.Xattrs = []tree.Xattr{{Name: "system.posix_acl_access"}} }),
+		`/f: squashfs cannot hold the extended attribute "system.x"`:       with(t, func(n *tree.Inode) { n.Xattrs = []tree.Xattr{{Name: "system.x"}} }),
+		"/d: squashfs cannot hold the device number 4096:0":                one(t, "d", tree.Inode{Mode: tree.CharDev, Major: 4096}),
+		"/d: squashfs cannot hold the device number 0:1048576":             one(t, "d", tree.Inode{Mode: tree.BlockDev, Minor: 1 << 20}),
+		"squashfs cannot hold more than 65535 different owners and groups": owners,
 	} {
 		_, err := squashfs.Write(t.Context(), discard{}, tr, squashfs.Options{})
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), complaint) {
