@@ -179,7 +179,7 @@ var knownArchives = []knownArchive{
 	{"debian-security", "debian", "", []string{"http://security.debian.org/debian-security"}, debianKeyrings, []string{"main", "updates/main"}, nil},
 	{"ubuntu", "debian", "", []string{"http://archive.ubuntu.com/ubuntu", "http://security.ubuntu.com/ubuntu"}, ubuntuKeyrings, []string{"main", "universe"}, nil},
 	{"alpine", "alpine", alpineArchive, []string{"http://dl-cdn.alpinelinux.org/alpine"}, alpineKeyrings, nil, nil},
-	{"archlinux", "arch", "Arch-Linux", []string{"https://geo.mirror.pkgbuild.com"}, []string{"/usr/share/pacman/keyrings/archlinux.gpg"}, nil, nil},
+	{"archlinux", "arch", "Arch-Linux", []string{"https://geo.mirror.pkgbuild.com"}, archKeyrings, nil, nil},
 	{"archlinuxarm", "arch", "Arch-Linux-ARM", []string{"http://mirror.archlinuxarm.org"}, []string{"/usr/share/pacman/keyrings/archlinuxarm.gpg"}, nil, []string{"archarm"}},
 	{"fedora", "rpm", "Fedora", []string{"https://dl.fedoraproject.org/pub/fedora/linux"}, rpmKeyrings("fedora/RPM-GPG-KEY-fedora-*"), nil, nil},
 	{"epel", "rpm", "EPEL", []string{"https://dl.fedoraproject.org/pub/epel"}, rpmKeyrings("epel/RPM-GPG-KEY-EPEL-*"), nil, []string{"almalinux", "centos", "rhel", "rocky"}},
@@ -192,6 +192,7 @@ var knownArchives = []knownArchive{
 var (
 	debianKeyrings = []string{"/usr/share/keyrings/debian-archive-*.gpg", "/usr/share/keyrings/debian-archive-*.pgp", "/etc/apt/trusted.gpg.d/debian-archive-*"}
 	ubuntuKeyrings = []string{"/usr/share/keyrings/ubuntu-archive-keyring.gpg", "/etc/apt/trusted.gpg.d/ubuntu-keyring-*"}
+	archKeyrings   = []string{"/usr/share/keyrings/archlinux.gpg", "/usr/share/pacman/keyrings/archlinux.gpg"}
 	alpineKeyrings = []string{"/usr/share/apk/keys/alpine-devel@*.rsa.pub", "/etc/apk/keys/alpine-devel@*.rsa.pub"}
 )
 
