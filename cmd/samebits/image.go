@@ -261,6 +261,7 @@ func (s *session) asRoot() error {
 // assemble builds the image of each lock. end is to be called when the images
 // have been written, also after an error.
 func (s *session) assemble(sp *spec.Spec, dir string) (images []*imagebuild.Image, end func(), err error) {
+	s.boundMemory()
 	var closers []func() error
 	end = func() {
 		for _, c := range slices.Backward(closers) {

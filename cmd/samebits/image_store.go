@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/samebits/samebits/cache"
 	"github.com/samebits/samebits/distro"
@@ -26,6 +27,17 @@ func (s *session) keepFor(plan *imagebuild.Plan, c *cache.Cache) error {
 	}
 	plan.Store, plan.Unpacked, plan.Program = c, unpacked{c}, program.String()
 	return nil
+}
+
+// imageMemory is what the program keeps to while it builds, in bytes, so that
+// with what Go does not count it stays below 256 MiB.
+const imageMemory = 160 << 20
+
+// boundMemory has garbage collected in time, unless the environment decides.
+func (s *session) boundMemory() {
+	if s.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(imageMemory)
+	}
 }
 
 // programDigest is that of the running program. What it assembled follows from

@@ -3,6 +3,7 @@ package debian
 import (
 	"context"
 	"io"
+	"sync"
 
 	"github.com/samebits/samebits/distro"
 )
@@ -17,13 +18,17 @@ const (
 	aheadChunks = 256
 )
 
+// chunks are those that nobody reads any more.
+var chunks = sync.Pool{New: func() any { b := make([]byte, chunkBytes); return &b }}
+
 // A stream is a data archive that is decompressed by another goroutine.
 type stream struct {
 	chunks  chan []byte
 	head    chan struct{} // closed when it is the turn of this one
 	budget  chan struct{} // shared: a token for each chunk of those ahead
 	room    chan struct{} // a token for each chunk that was put without budget
-	current []byte
+	whole   []byte // the chunk that is being read
+	current []byte // what is left of it
 	err     error // once chunks is closed
 	cancel  context.CancelFunc
 }
@@ -76,7 +81,7 @@ func (s *stream) fill(ctx context.Context, p *parcel, kept distro.Unpacked) {
 		if s.err = s.wait(ctx); s.err != nil {
 			return
 		}
-		chunk := make([]byte, chunkBytes)
+		chunk := *chunks.Get().(*[]byte)
 		n, err := fillUp(r, chunk)
 		s.chunks <- chunk[:n]
 		if err != nil {
@@ -135,11 +140,21 @@ func (s *stream) Read(b []byte) (int, error) {
 			return 0, io.EOF
 		}
 		s.release()
-		s.current = chunk
+		s.recycle()
+		s.whole, s.current = chunk, chunk
 	}
 	n := copy(b, s.current)
 	s.current = s.current[n:]
 	return n, nil
+}
+
+// recycle lets another stream have the chunk that was read.
+func (s *stream) recycle() {
+	if s.whole != nil {
+		chunk := s.whole[:chunkBytes]
+		chunks.Put(&chunk)
+		s.whole, s.current = nil, nil
+	}
 }
 
 // release gives back the token of one chunk. Those of its own come after
@@ -156,6 +171,7 @@ func (s *stream) release() {
 // end ends the turn. What nobody has read is let go of.
 func (s *stream) end() {
 	s.cancel()
+	s.recycle()
 	for range s.chunks {
 		s.release()
 	}
