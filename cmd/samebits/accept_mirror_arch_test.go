@@ -19,13 +19,13 @@ import (
 )
 
 // A pacmanClient is a root of its own for the real pacman.
-type pacmanClient struct{ root, gpg string }
+type pacmanClient struct{ root, gpg, proxy string }
 
 // newPacman makes one that takes a repository from a server. gpg is the home
 // of the keys that it trusts, empty for one that checks no signatures.
 func newPacman(t *testing.T, server, gpg string, repositories ...string) pacmanClient {
 	t.Helper()
-	c := pacmanClient{t.TempDir(), gpg}
+	c := pacmanClient{root: t.TempDir(), gpg: gpg}
 	level := "Never"
 	if gpg != "" {
 		level = "Required"
@@ -49,7 +49,7 @@ func (c pacmanClient) run(args ...string) (string, error) {
 		options = append(options, "--gpgdir", c.gpg)
 	}
 	cmd := exec.Command("pacman", append(options, args...)...)
-	cmd.Env = clean("LC_ALL=C")
+	cmd.Env = clean("LC_ALL=C", "http_proxy="+c.proxy)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -130,6 +130,9 @@ func TestAcceptMirrorArch(t *testing.T) {
 	took := atOnce(6, download)
 	t.Logf("6 clients, cold: %v, %d files asked upstream", took, up.once(t))
 	t.Logf("6 clients, hot: %v", atOnce(6, download))
+	proxied := newPacman(t, up.URL+"/archlinux/$repo/os/$arch", "", "core", "extra")
+	proxied.proxy = m.url
+	proxied.must(t, append([]string{"-Sywdd"}, good...)...)
 	up.once(t)
 	if seen := m.history("bash"); len(seen) != 1 || seen[0].Digest != lockfile.DigestOf(files["archlinux/"+seen[0].Path]) || seen[0].Version != "4.4.012-2" {
 		t.Errorf("what a packager signed is not in the history: %+v", seen)

@@ -264,7 +264,13 @@ func atOnce(n int, client func(i int)) time.Duration {
 // root of Alpine.
 func apkClient(t *testing.T, host, root, repository string, packages ...string) {
 	t.Helper()
-	args := append([]string{host, "/sbin/apk", "--root", root, "--initdb", "--keys-dir", "/etc/apk/keys", "--no-progress", "--no-scripts", "-X", repository, "add"}, packages...)
+	apkClientBy(t, "", host, root, repository, packages...)
+}
+
+// apkClientBy does it by a proxy.
+func apkClientBy(t *testing.T, proxy, host, root, repository string, packages ...string) {
+	t.Helper()
+	args := append([]string{host, "/usr/bin/env", "http_proxy=" + proxy, "/sbin/apk", "--root", root, "--initdb", "--keys-dir", "/etc/apk/keys", "--no-progress", "--no-scripts", "-X", repository, "add"}, packages...)
 	must(t, "chroot", args...)
 	db := read(t, filepath.Join(host, root, "lib/apk/db/installed"))
 	for _, p := range packages {
@@ -305,6 +311,7 @@ func TestAcceptMirrorAlpine(t *testing.T) {
 	m.start()
 	took = atOnce(8, func(i int) { apkClient(t, host, fmt.Sprintf("/h%d", i), m.url+"/alpine/v3.19/main", world...) })
 	t.Logf("8 clients, hot: %v", took)
+	apkClientBy(t, m.url, host, "/proxy", up.URL+"/alpine/v3.19/main", world...)
 	up.once(t)
 	stamp := m.freeze()
 	m.admin("warm?snapshot=" + stamp)
