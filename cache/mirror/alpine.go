@@ -176,6 +176,9 @@ func expandForm(form string, rec *apk.Record) string {
 	})
 }
 
+// Checks is true of packages.
+func (a *Alpine) Checks(name string) bool { return strings.HasSuffix(name, apkEnding) }
+
 // Check holds a package to its identity.
 func (a *Alpine) Check(p Package, _ Getter, r io.ReadSeeker) (Package, error) {
 	if p.Identity == nil {

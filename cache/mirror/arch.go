@@ -169,16 +169,19 @@ func signatureOf(p Package, signature []byte) Package {
 	return s
 }
 
+// Checks is true of packages and their signatures.
+func (a *Arch) Checks(name string) bool {
+	_, _, _, ok := pacman.ParseFilename(strings.TrimSuffix(path.Base(name), sigEnding))
+	return ok
+}
+
 // Check verifies the signature of a package.
 func (a *Arch) Check(p Package, beside Getter, r io.ReadSeeker) (Package, error) {
 	plain, isSignature := strings.CutSuffix(path.Base(p.Path), sigEnding)
-	name, version, arch, ok := pacman.ParseFilename(plain)
-	if !ok {
-		return p, nil
-	}
 	if isSignature {
 		return p, a.checkSignature(p, r)
 	}
+	name, version, arch, _ := pacman.ParseFilename(plain)
 	p.Name, p.Version, p.Arch = name, version, arch
 	if a.Keys == nil {
 		return p, nil

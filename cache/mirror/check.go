@@ -16,7 +16,7 @@ const maxBeside = 1 << 20
 // error is an *identityError.
 func (f *flight) check(m *Mirror, size int64) (Package, error) {
 	checker, ok := f.up.Format.(Checker)
-	if !ok {
+	if !ok || !checker.Checks(f.path) {
 		return Package{}, nil
 	}
 	p := Package{Path: f.path, Size: f.want.size, Digest: f.want.digest}
@@ -76,7 +76,8 @@ func (m *Mirror) naming(up *upstream, path string, w want) (found *loaded) {
 	if found != nil {
 		return found
 	}
-	for _, r := range up.known(nil) {
+	roots, _ := up.Format.Roots(path)
+	for _, r := range up.known(append([]string{}, roots...)) {
 		for _, old := range firstN(r.oldSets(), 8) {
 			if l, err := m.load(m.ctx, up, old.ID); err == nil && names(l) {
 				return l

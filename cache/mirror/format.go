@@ -89,6 +89,8 @@ type Package struct {
 // A Checker is a Format that looks into packages: since its indexes tell no
 // digest of them, or since they are signed themselves.
 type Checker interface {
+	// Checks reports whether Check has anything to say of files at a path.
+	Checks(path string) bool
 	// Check reads a whole file that came from the archive. One with an
 	// Identity must be the one that this is of. One with a Digest is held to
 	// that by the mirror, and refused here only for what more is wrong with

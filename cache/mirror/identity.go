@@ -71,7 +71,7 @@ func (i *identities) put(id [32]byte, d lockfile.Digest) error {
 // mirror's own directory and goes into the cache when the format's Check has
 // found it to be right.
 func (f *flight) fetchIdentity(ctx context.Context, m *Mirror) (lockfile.Digest, error) {
-	if _, ok := f.up.Format.(Checker); !ok {
+	if checker, ok := f.up.Format.(Checker); !ok || !checker.Checks(f.path) {
 		return lockfile.Digest{}, fetch.Permanent(fmt.Errorf("nothing is known to check %s by", f.path))
 	}
 	name := m.state.path(partialDir, lockfile.DigestOf([]byte(f.key)).String())

@@ -177,12 +177,12 @@ func (f *RPM) Packages(index File, r io.Reader, yield func(Package) error) error
 	})
 }
 
+// Checks is true of packages.
+func (f *RPM) Checks(name string) bool { return strings.HasSuffix(name, ".rpm") }
+
 // Check verifies what signs a package, and its checksum where that is not a
 // SHA-256.
 func (f *RPM) Check(p Package, _ Getter, r io.ReadSeeker) (Package, error) {
-	if path.Ext(p.Path) != ".rpm" {
-		return p, nil
-	}
 	weak := false
 	if p.Identity != nil {
 		var err error
