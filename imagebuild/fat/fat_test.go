@@ -61,7 +61,7 @@ func golden16() fat.Options {
 }
 
 func golden32() fat.Options {
-	return fat.Options{Type: fat.FAT32, VolumeID: 0xFEDCBA98, Label: "EFI", Size: 200 << 20, Start: 1 << 20}
+	return fat.Options{Type: fat.FAT32, VolumeID: 0xFEDCBA98, Label: "EFI", Size: 48 << 20, Start: 1 << 20}
 }
 
 func writeTo(f *os.File, tr *tree.Tree, o fat.Options) error {
@@ -90,7 +90,7 @@ func TestWriter(t *testing.T) {
 		golden  string
 	}{
 		"FAT16": {golden16(), "d2f15ae056ec323285cfaedfb2f811913088d3f8453a247c94ba289d0b0ae1e3"},
-		"FAT32": {golden32(), "ae45d4c2fc436d83190f18627488b3319d19d78a3af5ace21f72db93291e1136"},
+		"FAT32": {golden32(), "a04bce644e581b362c1273c52f68dc31708c0e92d1aa803b8c5ee6919bfbb84b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			treetest.Run(t, treetest.Writer{
