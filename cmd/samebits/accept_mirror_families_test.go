@@ -341,6 +341,12 @@ func TestAcceptMirrorAlpine(t *testing.T) {
 	m.eventuallyStale("/"+index, newer[index], "someone replays it")
 	up.become(map[string][]byte{index: newer[index]}, nil)
 	apkClient(t, host, "/frozen", m.url+"/snapshot/"+stamp+"/alpine/v3.19/main", world...)
+	lock := filepath.Join(t.TempDir(), "SHA256SUMS")
+	cmd := command(t, t.TempDir(), "lock", "generate", "--root", isoRoot(t, realData(t, "alpine/iso-3.19.1"), m.url+"/alpine/v3.19/main"), "-o", lock, "alpine-base", "chrony", "openssh")
+	cmd.Env = append(cmd.Env, "SAMEBITS_MIRROR="+m.url)
+	if r := finish(t, cmd); r.code != 0 || !strings.Contains(r.stderr, "found in the history of the mirror") {
+		t.Errorf("what Alpine has dropped is not locked by the mirror's history: %v", r)
+	}
 	history := m.history("musl")
 	if len(history) != 1 || history[0].Archive != "Alpine" || history[0].Arch != "x86_64" || history[0].Digest != lockfile.DigestOf(iso["alpine/"+history[0].Path]) {
 		t.Errorf("the history of musl: %+v", history)
