@@ -1,0 +1,93 @@
+package ext4_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/tree"
+	"github.com/samebits/samebits/imagebuild/tree/treetest"
+)
+
+func readFrom(f *os.File) (*tree.Tree, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	v, err := ext4.Read(context.Background(), f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	return v.Tree, nil
+}
+
+func TestWriter(t *testing.T) {
+	treetest.Run(t, treetest.Writer{
+		WriteFile: func(f *os.File, tr *tree.Tree) error {
+			o := golden()
+			o.Free = 20 << 20
+			return writeTo(f, tr, o)
+		},
+		Golden: "f35de148edf689462af993a6c7fe8b1f9696b7b3df7434770de5e39c9d38cb18",
+		Read:   readFrom,
+		Holds:  treetest.All,
+	})
+}
+
+// sample is a small file system.
+func sample(t testing.TB) []byte {
+	t.Helper()
+	var b tree.Builder
+	file := treetest.File(0o644, strings.Repeat("0123456789", 1500))
+	file.Xattrs = []tree.Xattr{{Name: "user.large", Value: strings.Repeat("x", 500)}}
+	for path, n := range map[string]tree.Inode{"dir": {Mode: tree.Directory | 0o755}, "dir/file": file,
+		"link": {Mode: tree.Symlink, Target: "dir/file"}, "null": {Mode: tree.CharDev | 0o600, Major: 1, Minor: 3}} {
+		if err := b.Add(path, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr, err := b.Freeze(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(image(t, tr, ext4.Options{NoJournal: true}).Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestBadVolumes(t *testing.T) {
+	good := sample(t)
+	for complaint, change := range map[string]func(b []byte) []byte{
+		"the superblock: EOF":     func(b []byte) []byte { return b[:100] },
+		"no superblock":           func(b []byte) []byte { b[1024+0x38]++; return b },
+		"checksum is wrong":       func(b []byte) []byte { b[1024+0x78]++; return b },
+		"features that are not":   func(b []byte) []byte { b[1024+0x60]++; return b },
+		"it is cut off":           func(b []byte) []byte { return b[:len(b)-4096] },
+		"the checksum of inode 2": func(b []byte) []byte { b[4*4096+256]++; return b },
+	} {
+		bad := change(bytes.Clone(good))
+		if _, err := ext4.Read(t.Context(), bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), complaint) {
+			t.Errorf("the error is %v, want one of %q", err, complaint)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	good := sample(f)
+	f.Add(uint32(0x1000), []byte{1})
+	f.Fuzz(func(t *testing.T, at uint32, change []byte) {
+		b := bytes.Clone(good)
+		copy(b[at%uint32(len(b)):], change)
+		ext4.FixSums(b)
+		if v, err := ext4.Read(t.Context(), bytes.NewReader(b), int64(len(b))); err == nil {
+			if err := treetest.Read(v.Tree); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
