@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,12 @@ type identities struct {
 }
 
 func openIdentities(name string) (*identities, error) {
+	// What a mirror that was killed had begun to fetch is of no use.
+	partial := filepath.Join(filepath.Dir(name), partialDir)
+	begun, _ := os.ReadDir(partial)
+	for _, e := range begun {
+		_ = os.Remove(filepath.Join(partial, e.Name()))
+	}
 	lines, err := openLines(name)
 	if err != nil {
 		return nil, err

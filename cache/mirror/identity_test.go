@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,6 +85,14 @@ func TestPackagesKnownByAnIdentity(t *testing.T) {
 	}
 	if n := o.count("main/a.apk"); n != 1 {
 		t.Errorf("%d requests upstream", n)
+	}
+	left := filepath.Join(r.conf.State, partialDir, "left")
+	if err := os.WriteFile(left, a, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.restart()
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what was begun before a kill is still there")
 	}
 	bad := append(bytes.Clone(a), 'x')
 	index2 := fmt.Sprintf("signed\n%x c.apk\n", sha1.Sum([]byte("c")))
