@@ -42,6 +42,9 @@ type entry struct {
 	stirred bool
 }
 
+// maxName is how long a name may be, as in Linux.
+const maxName = 255
+
 // maxLinks is how many symbolic links a path may lead through, as in Linux.
 const maxLinks = 40
 
@@ -82,6 +85,9 @@ func MemoryOf(t *tree.Tree, store tree.Store) *Memory {
 // walk looks a path up within the root. m.mu is held.
 func (m *Memory) walk(name string, follow bool) (*entry, error) {
 	at, rest, links := m.root, name, 0
+	if strings.ContainsRune(name, 0) {
+		return nil, &fs.PathError{Op: "look up", Path: name, Err: fs.ErrInvalid}
+	}
 	for rest != "" {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")
@@ -98,6 +104,9 @@ func (m *Memory) walk(name string, follow bool) (*entry, error) {
 			continue
 		}
 		next := at.children[part]
+		if len(part) > maxName {
+			return nil, &fs.PathError{Op: "look up", Path: name, Err: unix.ENAMETOOLONG}
+		}
 		if next == nil {
 			return nil, &fs.PathError{Op: "look up", Path: name, Err: fs.ErrNotExist}
 		}
@@ -122,15 +131,18 @@ func (m *Memory) in(name string) (*entry, string, error) {
 		return nil, "", err
 	}
 	dir, base := path.Split(name)
-	if e := m.dirs[dir]; e != nil {
-		return e, base, nil
+	e := m.dirs[dir]
+	if e == nil {
+		var err error
+		if e, err = m.walk(dir, true); err != nil {
+			return nil, "", err
+		}
 	}
-	e, err := m.walk(dir, true)
-	if err != nil {
-		return nil, "", err
-	}
-	if e.children == nil {
+	switch {
+	case e.children == nil:
 		return nil, "", &fs.PathError{Op: "look up", Path: name, Err: unix.ENOTDIR}
+	case len(base) > maxName:
+		return nil, "", &fs.PathError{Op: "look up", Path: name, Err: unix.ENAMETOOLONG}
 	}
 	m.dirs[dir] = e
 	return e, base, nil

@@ -78,8 +78,10 @@ func (s *Spool) ReadAt(b []byte, at int64) (int, error) {
 		n += copy(b[n:], s.pending[from:])
 	}
 	s.mu.Unlock()
-	if got, err := s.file.ReadAt(b[:inFile], at); got < inFile {
-		return got, err
+	if inFile > 0 {
+		if got, err := s.file.ReadAt(b[:inFile], at); got < inFile {
+			return got, err
+		}
 	}
 	if n < len(b) {
 		return n, io.EOF
