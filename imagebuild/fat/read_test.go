@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/fat"
+	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
 
@@ -161,4 +162,65 @@ func (m *memory) grow(size int64) {
 func (m *memory) WriteAt(p []byte, at int64) (int, error) {
 	m.grow(at + int64(len(p)))
 	return copy(m.b[at:], p), nil
+}
+
+// Clusters beyond 65536 are in two words of an entry, and a chain of many goes
+// through several parts of the table.
+func TestManyClusters(t *testing.T) {
+	tr := build(t, string(treetest.Random(5, 1500)), "z/", "z/last")
+	b := tr.Edit()
+	if err := b.Add("large", treetest.Holes(40<<20, []tree.Extent{{Offset: 39 << 20, Length: 1000}})); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := b.Freeze(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := image(t, tr, fat.Options{Type: fat.FAT32, ClusterSize: 512})
+	got, err := readFrom(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	treetest.Report(t, treetest.Compare(tr, got, holds))
+	if err := treetest.Read(got); err != nil {
+		t.Error(err)
+	}
+	run(t, "fsck.vfat", "-n", f.Name())
+	if out := run(t, "mcopy", "-n", "-i", f.Name(), "::z/last", "-"); out != string(treetest.Random(5, 1500)) {
+		t.Error("mcopy has another content of a file beyond cluster 65536")
+	}
+}
+
+// Clusters begin where a flash's blocks may.
+func TestClustersAreAligned(t *testing.T) {
+	for _, o := range kinds() {
+		raw := make([]byte, 512)
+		if _, err := image(t, build(t, "", "f"), o).ReadAt(raw, 0); err != nil {
+			t.Fatal(err)
+		}
+		le := binary.LittleEndian
+		table := int(le.Uint16(raw[22:]))
+		if table == 0 {
+			table = int(le.Uint32(raw[36:]))
+		}
+		data := int(le.Uint16(raw[14:])) + 2*table + int(le.Uint16(raw[17:]))*32/512
+		if data%int(raw[13]) != 0 {
+			t.Errorf("%+v: the clusters of %d sectors begin at sector %d", o, raw[13], data)
+		}
+	}
+}
+
+// The second and its hundredths that the time of modification leaves out are in
+// the one of creation.
+func TestTimes(t *testing.T) {
+	n := treetest.File(0o644, "")
+	n.ModTime = tree.Time{Sec: 1772323200 + 3600 + 61, Nsec: 990_000_000}
+	raw, err := os.ReadFile(image(t, one(t, "TIMED", n), fat.Options{}).Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := raw[bytes.Index(raw, []byte("TIMED      ")):][:32]
+	if want := []byte{199, 0x20, 0x08, 0x61, 0x5c, 0x61, 0x5c}; !bytes.Equal(entry[13:20], want) || !bytes.Equal(entry[22:26], want[1:5]) {
+		t.Errorf("the times are % x and % x", entry[13:20], entry[22:26])
+	}
 }
