@@ -61,6 +61,7 @@ type Image struct {
 	Spec  *spec.Spec
 
 	temp  string
+	lock  *os.File // of temp
 	roots []io.Closer
 	files []*os.File
 	// saving ends when the assembled root has been stored.
@@ -77,7 +78,7 @@ func (i *Image) Close() error {
 	for _, f := range i.files {
 		errs = append(errs, f.Close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(i.temp))...)
+	return errors.Join(append(errs, os.RemoveAll(i.temp), i.lock.Close())...)
 }
 
 // Build makes the image. The caller closes it.
@@ -89,11 +90,11 @@ func Build(ctx context.Context, p Plan) (img *Image, err error) {
 	if err != nil {
 		return nil, err
 	}
-	temp, err := os.MkdirTemp(p.Temp, "samebits-root-")
+	temp, lock, err := scratch(p.Temp)
 	if err != nil {
 		return nil, err
 	}
-	img = &Image{Epoch: epoch, Lock: p.Lock, Spec: p.Spec, temp: temp}
+	img = &Image{Epoch: epoch, Lock: p.Lock, Spec: p.Spec, temp: temp, lock: lock}
 	if err := p.fill(ctx, img); err != nil {
 		return nil, errors.Join(err, img.Close())
 	}
