@@ -13,7 +13,8 @@ import (
 // benchImage makes a minimal Debian of the same packages, with mmdebstrap and
 // with samebits. Both have the packages at hand: mmdebstrap in a repository on
 // the same disk, samebits in its cache. Each works where it does by default,
-// and then both in memory, where flushing to the disk costs nothing.
+// and mmdebstrap in memory, too, where flushing to the disk costs nothing. Where
+// one added file changed, the root was assembled before.
 func benchImage(b *bench) error {
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(b.out, "Left out: it wants root.")
@@ -28,6 +29,7 @@ func benchImage(b *bench) error {
 		return fmt.Errorf("samebits lock fetch: %w\n%s", err, out)
 	}
 	out := filepath.Join(b.dir, "root.tar")
+	changes := 0
 	in := func(temp string, cmd *exec.Cmd) *exec.Cmd {
 		for _, v := range os.Environ() {
 			if !strings.HasPrefix(v, "TMPDIR=") {
@@ -39,10 +41,15 @@ func benchImage(b *bench) error {
 		}
 		return cmd
 	}
-	ours := func(temp string, more ...string) func() *exec.Cmd {
+	spec := filepath.Join(b.dir, "image.yaml")
+	ours := func(more ...string) func() *exec.Cmd {
 		return func() *exec.Cmd {
-			return in(temp, exec.Command(b.samebits, append([]string{"image", "build", "--offline", "--cache", cache, "--lock", lock, "--output", out}, more...)...))
+			return in("", exec.Command(b.samebits, append([]string{"image", "build", "--offline", "--cache", cache, "--lock", lock, "--output", out}, more...)...))
 		}
+	}
+	change := func() error {
+		changes++
+		return os.WriteFile(spec, fmt.Appendf(nil, "version: 1\nfiles:\n- {path: /etc/motd, content: \"%d\\n\"}\n", changes), 0o644)
 	}
 	theirs := func(temp string) func() *exec.Cmd {
 		return func() *exec.Cmd {
@@ -50,12 +57,38 @@ func benchImage(b *bench) error {
 		}
 	}
 	fmt.Fprintf(b.out, "%d packages.\n\n", len(names))
+	if err := ours()().Run(); err != nil { // so that what it keeps is there
+		return fmt.Errorf("samebits image build: %w", err)
+	}
 	return b.measure(
 		contestant{"`mmdebstrap`", nil, theirs("")},
-		contestant{"`samebits image build`", nil, ours("")},
+		contestant{"`samebits image build --no-cache`", nil, ours("--no-cache")},
+		contestant{"`samebits image build`, packages unpacked before", func() error { return forgetRoots(cache) }, ours()},
+		contestant{"`samebits image build`, one added file changed", change, ours(spec)},
+		contestant{"`samebits image build --no-scripts --no-cache`", nil, ours("--no-scripts", "--no-cache")},
 		contestant{"`mmdebstrap`, in memory", nil, theirs("/dev/shm")},
-		contestant{"`samebits image build --no-scripts`", nil, ours("", "--no-scripts")},
 	)
+}
+
+// forgetRoots has samebits forget the assembled roots, but not the packages
+// that it has unpacked.
+func forgetRoots(cache string) error {
+	records, err := filepath.Glob(filepath.Join(cache, "derived", "*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range records {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(data, []byte("\nlabel root of ")) {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // imagePackages downloads the packages of a minimal Debian, makes a repository

@@ -38,6 +38,7 @@ var benchmarks = []benchmark{
 	{"push", "Put 49 packages into each kind of sink", benchPush},
 	{"many", "Look through a cache of 10,000 files of 4 KiB", benchMany},
 	{"image", "Make a minimal Debian of packages at hand", benchImage},
+	{"image-alpine", "Make an OCI image of 47 packages of Alpine at hand", benchImageAlpine},
 	{"mirror", "Serve packages from a mirror", benchMirror},
 	{"install", "Install more than 100 packages into a minimal root", benchInstall},
 }
