@@ -249,7 +249,7 @@ type rig struct {
 	url  string
 	conf Config
 	srv  *http.Server
-	log  *bytes.Buffer
+	log  *lockedBuffer
 }
 
 func quickClient() *web.Client {
@@ -272,8 +272,8 @@ func newRig(t testing.TB, up Upstream, change func(*Config)) *rig {
 // start opens the mirror and serves it, with what it has kept.
 func (r *rig) start() {
 	r.t.Helper()
-	r.log = &bytes.Buffer{}
-	r.conf.Log = slog.New(slog.NewTextHandler(&lockedWriter{w: r.log}, nil))
+	r.log = &lockedBuffer{}
+	r.conf.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	m, err := Open(r.conf)
 	if err != nil {
 		r.t.Fatal(err)
@@ -301,15 +301,21 @@ func (r *rig) restart() {
 	r.start()
 }
 
-type lockedWriter struct {
+type lockedBuffer struct {
 	mu sync.Mutex
-	w  io.Writer
+	b  bytes.Buffer
 }
 
-func (l *lockedWriter) Write(b []byte) (int, error) {
+func (l *lockedBuffer) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(b)
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // get asks the mirror and returns the answer with its whole body.
