@@ -15,16 +15,19 @@ import (
 
 // A record says which blobs were made of something, so that they need not be
 // made again. It is named by a digest of all that they follow from. The blobs
-// are like any others: hashed when they are used, and pruned in their turn.
+// are like any others: hashed when they are used, and pruned in their turn. But
+// no hash from outside stands behind a record, so one that another user could
+// have written counts as none, unless that is root.
 //
 //	samebits derived 1
+//	key 5d1c0b47…
 //	label unpacked 8be9df57…
 //	<digest>
 //	<digest>
 
 const (
 	derivedDir  = "derived"
-	derivedHead = "samebits derived 1\nlabel "
+	derivedHead = "samebits derived 1\nkey "
 	// maxDerived bounds a record, in bytes: some 60,000 blobs.
 	maxDerived = 4 << 20
 )
@@ -50,19 +53,35 @@ func (c *Cache) readDerived(name string) (label string, blobs []lockfile.Digest,
 		return "", nil, err
 	}
 	defer f.Close()
+	if err := ownRecord(f); err != nil {
+		return "", nil, fmt.Errorf("%s: %w; it counts as %w", f.Name(), err, fs.ErrNotExist)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxDerived))
 	if err != nil {
 		return "", nil, err
 	}
-	if label, blobs, err = parseDerived(string(data)); err != nil {
+	if label, blobs, err = parseDerived(name, string(data)); err != nil {
 		err = fmt.Errorf("%s: %w; it counts as %w", f.Name(), err, fs.ErrNotExist)
 	}
 	return label, blobs, err
 }
 
-// parseDerived reads a record, which must be whole.
-func parseDerived(text string) (label string, blobs []lockfile.Digest, err error) {
-	rest, ok := strings.CutPrefix(text, derivedHead)
+// ownRecord reports whether nobody but this user and root can have written a
+// file.
+func ownRecord(f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return err
+	}
+	if st.Uid != 0 && int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
+		return errors.New("another user can have written it")
+	}
+	return nil
+}
+
+// parseDerived reads a record of this name, which must be whole.
+func parseDerived(name, text string) (label string, blobs []lockfile.Digest, err error) {
+	rest, ok := strings.CutPrefix(text, derivedHead+name+"\nlabel ")
 	if !ok || !strings.HasSuffix(rest, "\n") {
 		return "", nil, errors.New("not a record of what was derived")
 	}
@@ -84,7 +103,7 @@ func parseDerived(text string) (label string, blobs []lockfile.Digest, err error
 // stands for. The label is for people, such as "root of debian 12 amd64". What
 // was recorded under the key before is replaced.
 func (c *Cache) SetDerived(ctx context.Context, key lockfile.Digest, label string, blobs []lockfile.Digest) error {
-	text := derivedHead + strings.Map(printable, label) + "\n"
+	text := derivedHead + key.String() + "\nlabel " + strings.Map(printable, label) + "\n"
 	for _, d := range blobs {
 		text += d.String() + "\n"
 	}

@@ -53,7 +53,7 @@ func TestDamagedRecords(t *testing.T) {
 	must(t, err)
 	for _, text := range []string{
 		"", "samebits derived 2\n", string(whole[:len(whole)-1]), string(whole[:len(whole)-30]), string(whole) + "more\n",
-		derivedHead + "no blobs\n", strings.ToUpper(string(whole)),
+		derivedHead + key.String() + "\nlabel no blobs\n", strings.ReplaceAll(string(whole), key.String(), blob.String()), strings.ToUpper(string(whole)),
 	} {
 		must(t, os.WriteFile(path, []byte(text), 0o644))
 		if got, err := c.Derived(ctx, key); !errors.Is(err, fs.ErrNotExist) {
@@ -104,13 +104,14 @@ func TestPruneOfRecords(t *testing.T) {
 }
 
 func FuzzDerived(f *testing.F) {
-	f.Add(derivedHead + "label\n" + lockfile.DigestOf(nil).String() + "\n")
+	const head = derivedHead + "name\nlabel "
+	f.Add(head + "label\n" + lockfile.DigestOf(nil).String() + "\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		label, blobs, err := parseDerived(text)
+		label, blobs, err := parseDerived("name", text)
 		if err != nil {
 			return
 		}
-		again := derivedHead + label + "\n"
+		again := head + label + "\n"
 		for _, d := range blobs {
 			again += d.String() + "\n"
 		}
@@ -118,4 +119,28 @@ func FuzzDerived(f *testing.F) {
 			t.Errorf("%q was read as what would be written as %q", text, again)
 		}
 	})
+}
+
+// A record that another user can have written is as none.
+func TestRecordsOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("root is needed to give a file to another user")
+	}
+	c := open(t, t.TempDir())
+	key := lockfile.DigestOf([]byte("key"))
+	must(t, c.SetDerived(ctx, key, "label", []lockfile.Digest{add(t, c, "blob")}))
+	path := c.path(derivedDir + "/" + key.String())
+	must(t, os.Chown(path, 12345, 0))
+	if _, err := c.Derived(ctx, key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a record of another user counts: %v", err)
+	}
+	must(t, os.Chown(path, 0, 0))
+	must(t, os.Chmod(path, 0o666))
+	if _, err := c.Derived(ctx, key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a record that anyone can change counts: %v", err)
+	}
+	must(t, os.Chmod(path, 0o644))
+	if _, err := c.Derived(ctx, key); err != nil {
+		t.Error(err)
+	}
 }

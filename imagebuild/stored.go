@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/lockfile"
@@ -64,7 +65,7 @@ func (p *Plan) key(img *Image) lockfile.Digest {
 func (p *Plan) load(ctx context.Context, img *Image) (*tree.Tree, error) {
 	blobs, err := p.Store.Derived(ctx, p.key(img))
 	if err != nil {
-		return nil, ignore(err, fs.ErrNotExist)
+		return nil, ctx.Err() // what cannot be read is made anew
 	}
 	files := make([]*os.File, len(blobs))
 	group, gctx := errgroup.WithContext(ctx)
@@ -94,13 +95,6 @@ func (p *Plan) load(ctx context.Context, img *Image) (*tree.Tree, error) {
 		return nil, nil
 	}
 	return t, nil
-}
-
-func ignore(err, kind error) error {
-	if errors.Is(err, kind) {
-		return nil
-	}
-	return err
 }
 
 // unpackStored makes a tree of a manifest and the packs of its contents.
@@ -171,7 +165,11 @@ func (m many) ReadAt(b []byte, at int64) (n int, err error) {
 
 // save stores an assembled root. It is no error of the build if that fails.
 func (p *Plan) save(ctx context.Context, img *Image, t *tree.Tree) {
-	if err := p.trySave(ctx, img, t); err != nil && ctx.Err() == nil {
+	err := p.trySave(ctx, img, t)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return // others keep this cache
+	}
+	if err != nil && ctx.Err() == nil {
 		p.Events.Warning(fmt.Sprintf("the assembled root could not be kept for the next build: %v", err))
 	}
 }

@@ -289,7 +289,9 @@ func check(t testing.TB, path string) {
 func TestQemuReadsIt(t *testing.T) {
 	large := bytes.Repeat(append(treetest.Random(4, 300_000), make([]byte, 900_000)...), 60)
 	large = large[:len(large)/512*512]
-	for _, disk := range [][]byte{sample(), make([]byte, 512), large} {
+	// What repeats is farther back than QEMU's window.
+	far := bytes.Repeat(treetest.Random(5, 10_240), 50)
+	for _, disk := range [][]byte{sample(), make([]byte, 512), large, far} {
 		raw := filepath.Join(t.TempDir(), "raw")
 		if err := os.WriteFile(raw, disk, 0o600); err != nil {
 			t.Fatal(err)
@@ -328,6 +330,36 @@ func TestImagesOfQemuAreRead(t *testing.T) {
 		if got, err := io.ReadAll(io.NewSectionReader(m, 0, m.Size)); err != nil || !bytes.Equal(got, disk) {
 			t.Errorf("%s: the disk is another: %v", argv, err)
 		}
+	}
+}
+
+// QEMU marks clusters that were written and then made zeros.
+func TestZeroClustersAreRead(t *testing.T) {
+	tool, err := exec.LookPath("qemu-io")
+	if err != nil {
+		t.Skip(err)
+	}
+	path := filepath.Join(t.TempDir(), "theirs")
+	qemuImg(t, "create", "-q", "-f", "qcow2", path, "1M")
+	if out, err := exec.CommandContext(t.Context(), tool, "-c", "write -P 7 0 256k", "-c", "write -z 64k 64k", path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := qcow2.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, 1<<20)
+	for i := range 256 << 10 {
+		if i < 64<<10 || i >= 128<<10 {
+			want[i] = 7
+		}
+	}
+	if got, err := io.ReadAll(io.NewSectionReader(m, 0, m.Size)); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the disk is another: %v", err)
 	}
 }
 

@@ -152,8 +152,8 @@ func (p *reader) attributes(id uint32) ([]tree.Xattr, error) {
 		if c.err != nil {
 			return nil, c.err
 		}
-		if int(kind) >= len(prefixes) {
-			return nil, fmt.Errorf("an attribute of kind %#x", kind)
+		if int(kind) >= len(prefixes) || size == 0 || size > 255 {
+			return nil, fmt.Errorf("an attribute of kind %#x with a name of %d bytes", kind, size)
 		}
 		name := prefixes[kind] + string(c.bytes(int(size)))
 		length := c.u32()
