@@ -7,7 +7,8 @@ import (
 
 const (
 	streamSize = 1 << 20
-	holeSize   = 4 << 10 // of what is looked at for zeros
+	holeSize   = 4 << 10  // of what is looked at for zeros
+	directSize = 32 << 10 // of what is worth no copy
 )
 
 var zeros [holeSize]byte
@@ -25,6 +26,12 @@ func newStream(w io.WriterAt, at int64) *stream {
 
 func (s *stream) Write(p []byte) (int, error) {
 	n := len(p)
+	if n >= directSize {
+		if err := s.flush(); err != nil {
+			return 0, err
+		}
+		return n, s.write(p)
+	}
 	for len(p) > 0 {
 		part := p[:min(len(p), streamSize-len(s.buf))]
 		s.buf = append(s.buf, part...)
@@ -52,24 +59,30 @@ func (s *stream) seek(to int64) error {
 	return nil
 }
 
-// flush writes the buffer, each run of blocks that are not zeros in one.
+// flush writes the buffer.
 func (s *stream) flush() error {
-	for from := 0; from < len(s.buf); {
+	err := s.write(s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
+
+// write writes b, each run of blocks that are not zeros in one.
+func (s *stream) write(b []byte) error {
+	for from := 0; from < len(b); {
 		to := from
-		for to < len(s.buf) && !isZero(s.buf[to:min(to+holeSize, len(s.buf))]) {
-			to = min(to+holeSize, len(s.buf))
+		for to < len(b) && !isZero(b[to:min(to+holeSize, len(b))]) {
+			to = min(to+holeSize, len(b))
 		}
 		if to == from {
-			from = min(from+holeSize, len(s.buf))
+			from = min(from+holeSize, len(b))
 			continue
 		}
-		if _, err := s.w.WriteAt(s.buf[from:to], s.at+int64(from)); err != nil {
+		if _, err := s.w.WriteAt(b[from:to], s.at+int64(from)); err != nil {
 			return err
 		}
 		from = to
 	}
-	s.at += int64(len(s.buf))
-	s.buf = s.buf[:0]
+	s.at += int64(len(b))
 	return nil
 }
 
