@@ -27,9 +27,9 @@ type stream struct {
 	head    chan struct{} // closed when it is the turn of this one
 	budget  chan struct{} // shared: a token for each chunk of those ahead
 	room    chan struct{} // a token for each chunk that was put without budget
-	whole   []byte // the chunk that is being read
-	current []byte // what is left of it
-	err     error // once chunks is closed
+	whole   []byte        // the chunk that is being read
+	current []byte        // what is left of it
+	err     error         // once chunks is closed
 	cancel  context.CancelFunc
 }
 

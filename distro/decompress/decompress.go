@@ -13,8 +13,10 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/mikelolasagasti/xz"
+	filteredxz "github.com/mikelolasagasti/xz"
 	"github.com/pierrec/lz4/v4"
+
+	"github.com/samebits/samebits/distro/decompress/xz"
 )
 
 // maxWindow bounds the memory that a file may ask for. It is what "xz -9" and
@@ -35,11 +37,7 @@ func Open(ending string, r io.Reader) (io.ReadCloser, error) {
 	case ".gz":
 		return gzip.NewReader(r)
 	case ".xz":
-		x, err := xz.NewReader(r, maxWindow)
-		if err != nil {
-			return nil, err
-		}
-		return io.NopCloser(x), nil
+		return openXZ(r)
 	case ".zst":
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 		if err != nil {
@@ -50,6 +48,26 @@ func Open(ending string, r io.Reader) (io.ReadCloser, error) {
 		return io.NopCloser(bzip2.NewReader(r)), nil
 	}
 	return nil, fmt.Errorf("files ending in %q are not known", ending)
+}
+
+// openXZ reads with the decoder of this module what is made as packages are,
+// and with a slower one what has other filters.
+func openXZ(r io.Reader) (io.ReadCloser, error) {
+	b := bufio.NewReaderSize(r, 64<<10)
+	head, err := b.Peek(xz.HeadBytes)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	var x io.Reader
+	if xz.Fits(head) {
+		x, err = xz.NewReader(b, maxWindow)
+	} else {
+		x, err = filteredxz.NewReader(b, maxWindow)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(x), nil
 }
 
 // magics are the first bytes of what each ending stands for.
