@@ -92,3 +92,22 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+// Any size that the tables fit into gives a sound file system, at the edges of
+// groups as well.
+func TestSizesAtEdgesOfGroups(t *testing.T) {
+	tr := build(t, "file", treetest.File(0o644, "content\n"))
+	for _, blocks := range []int64{1200, 32767, 32768, 32769, 32771, 32780, 32800, 5*32768 + 3, 16 * 32768, 16*32768 + 1, 16*32768 + 17, 16*32768 + 600, 17*32768 + 40} {
+		run(t, "e2fsck", "-fn", image(t, tr, ext4.Options{Size: blocks * 4096}).Name())
+	}
+	for free := int64(120 << 20); free < 130<<20; free += 300 << 10 {
+		run(t, "e2fsck", "-fn", image(t, tr, ext4.Options{Free: free}).Name())
+	}
+}
+
+// Extents have 32768 blocks at most, of which a large journal takes several.
+func TestLargeJournal(t *testing.T) {
+	f := image(t, build(t, "file", treetest.File(0o644, "content\n")), ext4.Options{Size: 4 << 30, Journal: 2 << 30})
+	run(t, "e2fsck", "-fn", f.Name())
+	mount(t, f.Name())
+}

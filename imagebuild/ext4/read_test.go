@@ -77,6 +77,39 @@ func TestBadVolumes(t *testing.T) {
 	}
 }
 
+// What only a lie with right checksums brings about.
+func TestHostileVolumes(t *testing.T) {
+	good := sample(t)
+	at := func(what string) int {
+		i := bytes.Index(good, []byte(what))
+		if i < 0 {
+			t.Fatalf("no %q", what)
+		}
+		return i
+	}
+	entry := at("link") - 8 // in the root's block
+	table := 4096 * int(good[4096+8])
+	xattr := at("\x00\x00\x02\xea\x01\x00\x00\x00") + 32
+	for complaint, change := range map[string]func(b []byte){
+		"/link: a wrong target":             func(b []byte) { b[table+(13-1+1)*256+4] = 60 },
+		"wrong extended attributes":         func(b []byte) { b[xattr+3] = 0xFF },
+		"a wrong entry of a directory":      func(b []byte) { b[entry+4] = 6 },
+		"the inode 4294967295 is not there": func(b []byte) { copy(b[entry:], "\xff\xff\xff\xff") },
+		"a slash":                           func(b []byte) { b[entry+8] = '/' },
+		"directory":                         func(b []byte) { b[entry] = 2 },
+		"wrong extents":                     func(b []byte) { b[table+256+0x28] = 0 },
+		"holes that are too large":          func(b []byte) { b[table+(13-1)*256+0x6C] = 1 },
+		"a directory of a wrong size":       func(b []byte) { b[table+256+6] = 0xF0; b[table+256+7] = 0xFF },
+	} {
+		bad := bytes.Clone(good)
+		change(bad)
+		ext4.FixSums(bad)
+		if _, err := ext4.Read(t.Context(), bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), complaint) {
+			t.Errorf("the error is %v, want one of %q", err, complaint)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	good := sample(f)
 	f.Add(uint32(0x1000), []byte{1})
