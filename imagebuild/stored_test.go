@@ -82,7 +82,7 @@ func TestStoredRoots(t *testing.T) {
 		"with files":      files,
 		"without scripts": files + "no-scripts: true\n",
 		// What the command sees of times is the same, too.
-		"with commands": files + "run: [{script: \"seen=$(busybox stat -c '%n %Y %a' /etc /etc/* /var/log /var/log/*); echo $seen > /etc/seen; echo more >>/var/log/x; busybox rm /etc/passwd-\"}]\n",
+		"with commands": files + "run: [{script: \"seen=$(busybox stat -c '%n %Y %a' /etc/* /var/log /var/log/*); echo $seen > /etc/seen; echo more >>/var/log/x; busybox rm /etc/passwd-\"}]\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, store := &counted{boxed: newBoxed(t)}, newStore(t)
