@@ -112,3 +112,28 @@ func TestDamagedIsNotKept(t *testing.T) {
 		})
 	}
 }
+
+// What was not read to its end is not kept.
+func TestPartsAreNotKept(t *testing.T) {
+	m := made{control: "Package: p", members: []tar.Header{folder("./usr"), plain("./usr/f", strings.Repeat("x", 700_000))}}
+	lock, blobs := madeLock(t, m.deb())
+	p, err := openParcel(t.Context(), blobs, lock.Entries[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.file.Close()
+	k := &keeper{kept: map[lockfile.Digest][]byte{}}
+	r, err := openData(t.Context(), p, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(k.kept) != 0 {
+		t.Error("a part was kept as the whole")
+	}
+}
