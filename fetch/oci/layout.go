@@ -41,7 +41,7 @@ type layout struct {
 //
 // Files are at blobs/sha256, where the source for directories finds them.
 func NewLayout(dir, tag string) (fetch.Sink, error) {
-	if tag != "" && !tagForm.MatchString(tag) {
+	if tag != "" && !tagForm().MatchString(tag) {
 		return nil, fmt.Errorf("%q is not a tag: letters, digits and . _ -, at most 128", tag)
 	}
 	abs, err := filepath.Abs(dir)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/samebits/samebits/lockfile"
 )
@@ -31,8 +32,12 @@ const (
 )
 
 var (
-	repositoryForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagForm        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	repositoryForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	})
+	tagForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	})
 )
 
 // IsReference reports whether s has one of the schemes of a reference.
@@ -76,7 +81,7 @@ func ParseReference(s string) (Reference, error) {
 	}
 	var hasTag bool
 	ref.Repository, ref.Tag, hasTag = strings.Cut(path, ":")
-	if hasTag && !tagForm.MatchString(ref.Tag) {
+	if hasTag && !tagForm().MatchString(ref.Tag) {
 		return bad("%q is not a tag: letters, digits and . _ -, at most 128", ref.Tag)
 	}
 	if err := checkRepository(ref.Repository); err != nil {
@@ -86,7 +91,7 @@ func ParseReference(s string) (Reference, error) {
 }
 
 func checkRepository(name string) error {
-	if len(name) > maxRepository || !repositoryForm.MatchString(name) {
+	if len(name) > maxRepository || !repositoryForm().MatchString(name) {
 		return fmt.Errorf("%q is not the name of a repository: lower-case letters and digits, with . _ - between, and / for folders", name)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
@@ -43,7 +44,9 @@ type Login struct{ AccessKey, SecretKey, SessionToken string }
 const form = "use s3://BUCKET[/PREFIX][?endpoint=HOST:PORT&region=REGION&lock=NAME], or s3+http:// without TLS"
 
 // lockName is what a lock may be called, as the tags of registries are.
-var lockName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+var lockName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+})
 
 // ParseURL reads the form that is described in docs/s3.md. Login stays nil:
 // keys do not belong in URLs.
@@ -94,7 +97,7 @@ func (c Config) check() error {
 	if c.Prefix != "" && lockfile.CheckPath(c.Prefix) != nil {
 		return fmt.Errorf("%q cannot be a prefix", c.Prefix)
 	}
-	if c.Lock != "" && !lockName.MatchString(c.Lock) {
+	if c.Lock != "" && !lockName().MatchString(c.Lock) {
 		return fmt.Errorf("%q cannot be the name of a lock", c.Lock)
 	}
 	e, err := url.Parse("http://" + c.endpoint())

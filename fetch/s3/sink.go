@@ -144,7 +144,7 @@ func (s *Sink) names(sets []fetch.Set) ([]string, error) {
 			name = lockfile.DigestOf(set.Lock.Format()).String()
 		case len(sets) > 1:
 			name += "-" + set.Lock.System.Arch
-			if !lockName.MatchString(name) || slices.Contains(out, name) {
+			if !lockName().MatchString(name) || slices.Contains(out, name) {
 				return nil, fmt.Errorf("several locks under one name need an architecture each, and %q is another's or cannot be a name; push them one by one", name)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/samebits/samebits/cache/mirror"
@@ -31,9 +32,11 @@ type Config struct {
 //go:embed page.html
 var pageHTML string
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"size": sizeText, "age": ageText, "date": dateText, "short": shortDigest,
-}).Parse(pageHTML))
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"size": sizeText, "age": ageText, "date": dateText, "short": shortDigest,
+	}).Parse(pageHTML))
+})
 
 // New returns the handler of the page. A query q searches for a package.
 func New(c Config) http.Handler { return &handler{c, time.Now} }
@@ -72,7 +75,7 @@ const (
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, h.view(r)); err != nil {
+	if err := pageTemplate().Execute(&b, h.view(r)); err != nil {
 		http.Error(w, "the page cannot be made", http.StatusInternalServerError)
 		return
 	}
