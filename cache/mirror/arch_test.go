@@ -14,48 +14,35 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/samebits/samebits/distro/arch/trust"
+	"github.com/samebits/samebits/distro/arch/trust/trusttest"
 	"github.com/samebits/samebits/distro/decompress"
 	"github.com/samebits/samebits/lockfile"
 )
 
-// packagers are two people with a key each, of whom the keyring has the first.
-var packagers = sync.OnceValue(func() [2]*openpgp.Entity {
-	var out [2]*openpgp.Entity
-	for i := range out {
-		e, err := openpgp.NewEntity("T", "", fmt.Sprintf("t%d@example.org", i), &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
-		if err != nil {
-			panic(err)
-		}
-		out[i] = e
-	}
-	return out
-})
+// packagers returns two people with a key each, of whom the keyring has the
+// first.
+func packagers(t testing.TB) [2]*trusttest.Signer {
+	makePackagers.Do(func() {
+		madePackagers = [2]*trusttest.Signer{trusttest.NewSigner(t, "known"), trusttest.NewSigner(t, "unknown")}
+	})
+	return madePackagers
+}
+
+var (
+	makePackagers sync.Once
+	madePackagers [2]*trusttest.Signer
+)
 
 func archKeys(t testing.TB) *trust.Keyring {
 	t.Helper()
-	var public bytes.Buffer
-	if err := packagers()[0].Serialize(&public); err != nil {
-		t.Fatal(err)
-	}
-	k, err := trust.Load(map[string][]byte{"t.gpg": public.Bytes()})
+	k, err := trust.Load(map[string][]byte{"t.gpg": packagers(t)[0].Public(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k.TrustAll()
-}
-
-func signBy(t testing.TB, who *openpgp.Entity, data []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	if err := openpgp.DetachSign(&out, who, bytes.NewReader(data), nil); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
 }
 
 // A pacmanFile is a package with its signature.
@@ -70,7 +57,7 @@ func (p pacmanFile) file() string { return p.name + "-" + p.version + "-any.pkg.
 // newPacmanFile makes one that the first packager signed.
 func newPacmanFile(t testing.TB, name, version string, size int) pacmanFile {
 	data := bytes.Repeat([]byte(name+version), size/len(name+version)+1)
-	return pacmanFile{name, version, data, signBy(t, packagers()[0], data), true}
+	return pacmanFile{name, version, data, packagers(t)[0].Sign(t, data), true}
 }
 
 const archDir = "core/os/x86_64/"
@@ -202,9 +189,9 @@ func TestArchServesDatabasesOfEveryForm(t *testing.T) {
 // unless keys are asked for; what is signed badly is not.
 func TestArchPackagesAndTheirSignatures(t *testing.T) {
 	unknown := newPacmanFile(t, "unknown", "1-1", 1000)
-	unknown.signature = signBy(t, packagers()[1], unknown.data)
+	unknown.signature = packagers(t)[1].Sign(t, unknown.data)
 	bad := newPacmanFile(t, "bad", "1-1", 200_000)
-	bad.signature = signBy(t, packagers()[0], []byte("something else"))
+	bad.signature = packagers(t)[0].Sign(t, []byte("something else"))
 	garbage := newPacmanFile(t, "garbage", "1-1", 1000)
 	garbage.signature, garbage.embedded = []byte("<html>not found</html>"), false
 	unsigned := newPacmanFile(t, "unsigned", "1-1", 1000)
@@ -238,7 +225,7 @@ func TestArchSignedDatabases(t *testing.T) {
 		p.embedded = false
 		files := archFiles(".gz", p)
 		delete(files, archDir+p.file()+".sig")
-		files[archDir+"core.db.sig"] = signBy(t, packagers()[0], files[archDir+"core.db"])
+		files[archDir+"core.db.sig"] = packagers(t)[0].Sign(t, files[archDir+"core.db"])
 		states = append(states, files)
 	}
 	o := newOrigin(t, states[0])
