@@ -13,6 +13,7 @@ import (
 	"github.com/samebits/samebits/cache"
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/fetch"
+	"github.com/samebits/samebits/fetch/web"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -35,12 +36,18 @@ type identifier struct {
 	files int                      // that came over the network
 	bytes int64                    // of them
 	hosts map[string]chan struct{} // what may be asked at once of each
+
+	// keepers are the hosts that keep old files for everyone.
+	keepers map[string]bool
 }
 
-// newIdentifier returns an identifier that goes as far as f does; f is nil
-// when offline.
-func (s *session) newIdentifier(f *fetcher, c *lateCache) *identifier {
-	i := &identifier{session: s, fetcher: f, cache: c, hosts: map[string]chan struct{}{}}
+// newIdentifier returns an identifier that goes as far as f does and is gentle
+// with the keepers; f is nil when offline.
+func (s *session) newIdentifier(f *fetcher, c *lateCache, keepers []distro.Mirror) *identifier {
+	i := &identifier{session: s, fetcher: f, cache: c, hosts: map[string]chan struct{}{}, keepers: map[string]bool{}}
+	for _, k := range keepers {
+		i.keepers[hostOf(k.URL)] = true
+	}
 	c.atClose = append(c.atClose, i.keep)
 	return i
 }
@@ -111,7 +118,11 @@ func (i *identifier) take(ctx context.Context, c *cache.Cache, u string, want di
 	}
 	var refused error
 	if !local {
-		defer i.slot(u)()
+		free, err := i.slot(ctx, u)
+		if err != nil {
+			return d, err
+		}
+		defer free()
 	}
 	for range identifyTries {
 		var body io.ReadCloser
@@ -149,22 +160,39 @@ func (i *identifier) take(ctx context.Context, c *cache.Cache, u string, want di
 	return d, err
 }
 
-// slot waits until the URL's host may be asked, and returns what gives the
-// place free.
-func (i *identifier) slot(rawURL string) func() {
-	host := ""
-	if u, err := url.Parse(rawURL); err == nil {
-		host = u.Host
+func hostOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
 	}
+	return u.Host
+}
+
+// slot waits until the URL's host may be asked, one at a time with a pause
+// between where it keeps old files for everyone, and returns what gives the
+// place free.
+func (i *identifier) slot(ctx context.Context, rawURL string) (free func(), err error) {
+	host := hostOf(rawURL)
 	i.mu.Lock()
 	slots := i.hosts[host]
 	if slots == nil {
 		slots = make(chan struct{}, fetch.DefaultPerHost)
+		if i.keepers[host] {
+			slots = make(chan struct{}, 1)
+		}
 		i.hosts[host] = slots
 	}
 	i.mu.Unlock()
-	slots <- struct{}{}
-	return func() { <-slots }
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	give := func() { <-slots }
+	if i.keepers[host] {
+		return func() { time.AfterFunc(web.KeeperPause, give) }, nil
+	}
+	return give, nil
 }
 
 func (i *identifier) note(d lockfile.Digest, identity string, n int64, local bool) {

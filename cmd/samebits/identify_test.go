@@ -13,8 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/samebits/samebits/cache"
 	"github.com/samebits/samebits/distro"
@@ -36,7 +38,7 @@ func wants(urls ...string) distro.Unhashed {
 }
 
 // identify is a run of the program, as far as finding out digests goes.
-func identify(t *testing.T, dir string, online bool, use func(distro.Identifier)) (said string) {
+func identify(t *testing.T, dir string, online bool, use func(distro.Identifier), keepers ...string) (said string) {
 	t.Helper()
 	var stderr bytes.Buffer
 	s := &session{program: &program{stderr: &stderr, getenv: func(string) string { return "" }}, ctx: t.Context(), lines: &stderr, said: map[string]bool{}}
@@ -46,7 +48,11 @@ func identify(t *testing.T, dir string, online bool, use func(distro.Identifier)
 	if online {
 		f = &fetcher{session: s, client: web.NewClient(web.Config{Retries: -1}), cache: late}
 	}
-	use(s.newIdentifier(f, late))
+	var all []distro.Mirror
+	for _, u := range keepers {
+		all = append(all, distro.Mirror{URL: u, Keeper: true})
+	}
+	use(s.newIdentifier(f, late, all))
 	if late.cache == nil {
 		t.Fatal(late.err)
 	}
@@ -172,5 +178,39 @@ func TestIdentifyTells(t *testing.T) {
 	})
 	if want := fmt.Sprintf("1 package fetched to hash, %d B", len(unhashed)); !strings.Contains(said, want) {
 		t.Errorf("%q is not said:\n%s", want, said)
+	}
+}
+
+func TestIdentifyIsGentleWithKeepers(t *testing.T) {
+	var now, most atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := now.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer now.Add(-1)
+		time.Sleep(20 * time.Millisecond)
+		http.NotFound(w, r)
+	}))
+	defer server.Close()
+	ask := func(keepers ...string) int32 {
+		most.Store(0)
+		identify(t, t.TempDir(), true, func(i distro.Identifier) {
+			var all sync.WaitGroup
+			for n := range 4 {
+				all.Go(func() {
+					if _, err := i.Identify(t.Context(), wants(fmt.Sprintf("%s/%d", server.URL, n))); err == nil {
+						t.Error("what is nowhere was found")
+					}
+				})
+			}
+			all.Wait()
+		}, keepers...)
+		return most.Load()
+	}
+	if n := ask(server.URL + "/archive/{{.Path}}"); n != 1 {
+		t.Errorf("a keeper was asked for %d files at once", n)
+	}
+	if n := ask(); n < 2 {
+		t.Errorf("a mirror was asked for %d files at once, want several", n)
 	}
 }

@@ -76,7 +76,6 @@ func (s *session) locateRequest(family distro.Distro, sys distro.System, c *late
 		f = &fetcher{session: s, client: s.client(sys.Access()), cache: c}
 		req.Fetcher = f
 	}
-	req.Identifier = s.newIdentifier(f, c)
 	for _, u := range s.userSources() {
 		if dated(u) {
 			req.Keepers = append(req.Keepers, distro.Mirror{URL: u, Keeper: true})
@@ -87,6 +86,7 @@ func (s *session) locateRequest(family distro.Distro, sys distro.System, c *late
 			req.Keepers = append(req.Keepers, m)
 		}
 	}
+	req.Identifier = s.newIdentifier(f, c, req.Keepers)
 	return req
 }
 

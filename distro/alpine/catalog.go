@@ -27,6 +27,8 @@ type catalog struct {
 	// absent says that a repository has no index in the root, and none could
 	// be fetched.
 	absent bool
+	// cached says that an index is the one that the root had.
+	cached bool
 }
 
 // maxParallel bounds what is read, fetched or checked at once.
@@ -60,6 +62,7 @@ func (s *System) catalog(ctx context.Context, req distro.LocateRequest) (*catalo
 			c.channels = append(c.channels, r.channel)
 		}
 		c.absent = c.absent || r.absent
+		c.cached = c.cached || r.cached
 		for _, m := range r.problems {
 			c.unused = append(c.unused, m)
 			s.events.Warning(m)
@@ -80,6 +83,7 @@ type loaded struct {
 	channel  *channel // nil where no index could be used
 	problems []string
 	absent   bool
+	cached   bool
 }
 
 func (l *loader) load(ctx context.Context, repo apk.Repository) loaded {
@@ -102,7 +106,7 @@ func (l *loader) load(ctx context.Context, repo apk.Repository) loaded {
 	for _, name := range cachedIndexes(repo, l.s.id.Arch) {
 		index, err := l.read(name)
 		if err == nil {
-			out.channel = newChannel(repo, index, l.keys)
+			out.channel, out.cached = newChannel(repo, index, l.keys), true
 			return out
 		}
 		if !errors.Is(err, fs.ErrNotExist) {

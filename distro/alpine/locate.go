@@ -331,7 +331,7 @@ func (l *locating) hints(req distro.LocateRequest) []string {
 		out = append(out, "some indexes could not be used: see the warnings")
 	case len(l.s.Repositories) == 0:
 		out = append(out, "etc/apk/repositories names no repository")
-	case !req.Fresh && req.Fetcher != nil:
+	case l.catalog.cached && req.Fetcher != nil:
 		out = append(out, "indexes in the root's cache may be old: run with --update to have fresh ones fetched")
 	}
 	return append(out,

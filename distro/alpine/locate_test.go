@@ -134,7 +134,28 @@ func TestLocateRefuses(t *testing.T) {
 			if said := lines[0] + "\n" + warned; !strings.Contains(said, tt.want) {
 				t.Errorf("said %s\nwant %q", said, tt.want)
 			}
+			if hints := strings.Join(got.Hints, "\n"); strings.Contains(hints, "--update") {
+				t.Errorf("fresh indexes were fetched, and it says %s", hints)
+			}
 		})
+	}
+}
+
+// TestAdviseUpdate has an index of old in the root, which does not know the
+// installed version.
+func TestAdviseUpdate(t *testing.T) {
+	root, repo, url, s := ownRoot(t)
+	now := read(t, filepath.Join(repo, "APKINDEX.tar.gz"))
+	if err := os.Remove(filepath.Join(repo, "thing-1.0-r0.apk")); err != nil {
+		t.Fatal(err)
+	}
+	signedPackage(t, s, repo, "thing", "0.9-r0", "", nil)
+	repository(t, s, repo)
+	old := read(t, filepath.Join(repo, "APKINDEX.tar.gz"))
+	put(t, filepath.Join(repo, "APKINDEX.tar.gz"), now)
+	put(t, filepath.Join(root, fmt.Sprintf("var/cache/apk/APKINDEX.%.4x.tar.gz", sha1.Sum([]byte(url+"/x86_64/APKINDEX.tar.gz")))), old)
+	if lines, got, _ := locate(t, root, online(t)); len(got.Lock.Missing) != 1 || !strings.Contains(strings.Join(got.Hints, "\n"), "--update") {
+		t.Errorf("got %q and the hints %q", lines, got.Hints)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/samebits/samebits/lockfile"
 )
 
-// keeperPause is the least time between two requests to a keeper.
-const keeperPause = 200 * time.Millisecond
+// KeeperPause is the least time between two requests to a keeper.
+const KeeperPause = 200 * time.Millisecond
 
 // A Place is where files can be had.
 type Place struct {
@@ -53,7 +53,7 @@ func (s *source) Serves(lockfile.Entry) bool { return true }
 func (s *source) Limits() fetch.Limits {
 	l := fetch.Limits{Host: s.template.base.Host}
 	if s.place.Keeper {
-		l.Parallel, l.Every = 1, keeperPause
+		l.Parallel, l.Every = 1, KeeperPause
 	}
 	return l
 }
