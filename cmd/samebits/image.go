@@ -38,7 +38,7 @@ func (p *program) imageBuild() *cli.Command {
 			"  samebits image build --lock SHA256SUMS --output root.tar.zst --output initramfs.cpio.gz",
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "lock", Usage: "assemble the packages of the lock `FILE`; one for each architecture"},
-			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio or manifest; may be repeated"},
+			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio or manifest; or push to oci://HOST/REPOSITORY:TAG; may be repeated"},
 			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own, in RFC 3339 or in seconds; by default SOURCE_DATE_EPOCH, then the lock's date"},
 			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package: an image of files alone"},
 			noCacheFlag(),
@@ -79,6 +79,11 @@ func (s *session) imageBuild() error {
 	if len(sp.Outputs) == 0 && !s.Bool("check") {
 		return s.usagef("an image wants an output, such as --output root.tar or --output type=oci,dest=out")
 	}
+	for _, o := range sp.Outputs {
+		if _, err := s.imageSink(o); err != nil {
+			return err
+		}
+	}
 	if err := s.asRoot(); err != nil {
 		return err
 	}
@@ -89,6 +94,16 @@ func (s *session) imageBuild() error {
 	}
 	for _, o := range sp.Outputs {
 		begun := time.Now()
+		sink, err := s.imageSink(o)
+		if err != nil {
+			return err
+		}
+		if sink != nil {
+			if err := s.pushImages(images, o, sink); err != nil {
+				return err
+			}
+			continue
+		}
 		if lost := imagebuild.Lost(images[0], o); lost != "" {
 			s.warn("%s: %s", o.Dest, lost)
 		}

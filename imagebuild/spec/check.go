@@ -7,19 +7,28 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 var (
 	// names are those that useradd takes by default, with a dot.
-	names = regexp.MustCompile(`^[a-z_][a-z0-9_.-]{0,31}$`)
+	names = lazy(`^[a-z_][a-z0-9_.-]{0,31}$`)
 	// hosts are labels of RFC 1123 with dots between.
-	hosts   = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
-	zones   = regexp.MustCompile(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$`)
-	locales = regexp.MustCompile(`^[A-Za-z0-9_.@-]+$`)
-	ports   = regexp.MustCompile(`^[0-9]{1,5}(/(tcp|udp|sctp))?$`)
-	signals = regexp.MustCompile(`^(SIG[A-Z0-9+-]+|[0-9]{1,2})$`)
-	units   = regexp.MustCompile(`^[A-Za-z0-9:_.@\\-]+$`)
+	hosts   = lazy(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
+	zones   = lazy(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$`)
+	locales = lazy(`^[A-Za-z0-9_.@-]+$`)
+	ports   = lazy(`^[0-9]{1,5}(/(tcp|udp|sctp))?$`)
+	signals = lazy(`^(SIG[A-Z0-9+-]+|[0-9]{1,2})$`)
+	// registries are references that are pushed to; their own package reads them.
+	registries = lazy(`^oci(\+http)?://[^/@]+/[^@]+$`)
+	units      = lazy(`^[A-Za-z0-9:_.@\\-]+$`)
 )
+
+// lazy compiles an expression at its first use, since most runs of the program
+// read no spec.
+func lazy(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // Check finds what is wrong with a spec that flags made. [Parse] has done so.
 func (s *Spec) Check() error {
@@ -41,10 +50,10 @@ func (s *Spec) check() (at string, err error) {
 		form *regexp.Regexp
 		what string
 	}{
-		{"$.hostname", s.Hostname, hosts, "host name"},
-		{"$.locale", s.Locale, locales, "locale"},
-		{"$.timezone", s.Timezone, zones, "time zone"},
-		{"$.oci.stop-signal", s.OCI.StopSignal, signals, "signal"},
+		{"$.hostname", s.Hostname, hosts(), "host name"},
+		{"$.locale", s.Locale, locales(), "locale"},
+		{"$.timezone", s.Timezone, zones(), "time zone"},
+		{"$.oci.stop-signal", s.OCI.StopSignal, signals(), "signal"},
 	} {
 		if c.text != "" && !c.form.MatchString(c.text) {
 			return c.at, fmt.Errorf("%q is no %s", c.text, c.what)
@@ -68,7 +77,7 @@ func (s *Spec) checkAccounts() (string, error) {
 	for i, g := range s.Groups {
 		at := fmt.Sprintf("$.groups[%d].", i)
 		switch {
-		case !names.MatchString(g.Name):
+		case !names().MatchString(g.Name):
 			return at + "name", fmt.Errorf("%q is no name of a group", g.Name)
 		case groups[g.Name]:
 			return at + "name", fmt.Errorf("the group %s is there twice", g.Name)
@@ -78,7 +87,7 @@ func (s *Spec) checkAccounts() (string, error) {
 	for i, u := range s.Users {
 		at := fmt.Sprintf("$.users[%d].", i)
 		switch {
-		case !names.MatchString(u.Name):
+		case !names().MatchString(u.Name):
 			return at + "name", fmt.Errorf("%q is no name of a user", u.Name)
 		case users[u.Name]:
 			return at + "name", fmt.Errorf("the user %s is there twice", u.Name)
@@ -136,7 +145,7 @@ func (s *Spec) checkCommands() (string, error) {
 	}
 	for list, services := range map[string][]string{"enable": s.Services.Enable, "disable": s.Services.Disable} {
 		for i, name := range services {
-			if !units.MatchString(name) {
+			if !units().MatchString(name) {
 				return fmt.Sprintf("$.services.%s[%d]", list, i), fmt.Errorf("%q is no name of a service", name)
 			}
 		}
@@ -146,7 +155,7 @@ func (s *Spec) checkCommands() (string, error) {
 
 func (s *Spec) checkOCI() (string, error) {
 	for i, p := range s.OCI.ExposedPorts {
-		if !ports.MatchString(p) {
+		if !ports().MatchString(p) {
 			return fmt.Sprintf("$.oci.exposed-ports[%d]", i), fmt.Errorf("%q is no port, such as 80/tcp", p)
 		}
 	}
@@ -175,8 +184,10 @@ func (s *Spec) checkOutputs() (string, error) {
 			return at + "type", fmt.Errorf("%q is no type of output; there are %s", o.Type, strings.Join(OutputTypes, ", "))
 		case o.Dest == "":
 			return at + "dest", errors.New("an output wants a dest")
-		case strings.Contains(o.Dest, "://"):
-			return at + "dest", fmt.Errorf("%q is an address, and images are written to paths; write an OCI layout and push it with a tool such as skopeo", o.Dest)
+		case strings.Contains(o.Dest, "://") && (o.Type != "oci" || !registries().MatchString(o.Dest)):
+			return at + "dest", fmt.Errorf("%q is an address that images cannot go to; there is oci://HOST/REPOSITORY:TAG for the type oci, all else goes to paths", o.Dest)
+		case strings.Contains(o.Dest, "://") && o.Tag != "":
+			return at + "tag", errors.New("the tag of a pushed image is a part of its dest: oci://HOST/REPOSITORY:TAG")
 		case dests[o.Dest] && o.Dest != "-":
 			return at + "dest", fmt.Errorf("two outputs go to %s", o.Dest)
 		case !slices.Contains([]string{"", "none", "gzip", "zstd"}, o.Compress):

@@ -39,7 +39,7 @@ func ParseOutput(text string) (Output, error) {
 
 func (o Output) checked(text string) (Output, error) {
 	if o.Type == "" && strings.Contains(o.Dest, "://") {
-		o.Type = "oci" // which check refuses with the reason
+		o.Type = "oci" // which check refuses where it is no registry
 	}
 	s := Spec{Version: 1, Outputs: []Output{o}}
 	if _, err := s.check(); err != nil {

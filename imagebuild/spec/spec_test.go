@@ -120,19 +120,20 @@ func TestBadSpecs(t *testing.T) {
 
 func TestParseOutput(t *testing.T) {
 	for text, want := range map[string]string{
-		"root.tar":                 "{tar root.tar  } none",
-		"root.tar.gz":              "{tar root.tar.gz  } gzip",
-		"type=oci,dest=out,tag=v1": "{oci out  v1} gzip",
-		"dest=x.tar,compress=zstd": "{tar x.tar zstd } zstd",
-		"out/":                     "{dir out/  } none",
-		"type=tar,dest=-":          "{tar -  } none",
+		"root.tar":                   "{tar root.tar  } none",
+		"root.tar.gz":                "{tar root.tar.gz  } gzip",
+		"oci://registry.example/a:b": "{oci oci://registry.example/a:b  } gzip",
+		"type=oci,dest=out,tag=v1":   "{oci out  v1} gzip",
+		"dest=x.tar,compress=zstd":   "{tar x.tar zstd } zstd",
+		"out/":                       "{dir out/  } none",
+		"type=tar,dest=-":            "{tar -  } none",
 	} {
 		o, err := ParseOutput(text)
 		if got := fmt.Sprintf("%v %s", o, o.Compression()); err != nil || strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "x", "type=oci", "type=x,dest=y", "dest=x", "colour=red,dest=x.tar", "oci://registry.example/a:b", "type=oci,dest=oci://registry.example/a:b", "type=tar,dest=s3://a/b.tar"} {
+	for _, text := range []string{"", "x", "type=oci", "type=x,dest=y", "dest=x", "colour=red,dest=x.tar", "s3://registry.example/a:b", "type=tar,dest=oci://registry.example/a:b", "type=oci,dest=oci://registry.example/a:b,tag=c", "oci://user:secret@registry.example/a", "type=tar,dest=s3://a/b.tar"} {
 		if o, err := ParseOutput(text); err == nil {
 			t.Errorf("%q is %+v", text, o)
 		}
