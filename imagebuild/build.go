@@ -25,6 +25,10 @@ type Plan struct {
 	Lock      *lockfile.Lock
 	Assembler distro.Assembler
 	Blobs     distro.Blobs
+	// Layers are locks, whose images alone are layers of their own in outputs
+	// that have layers, the first the lowest. The image's tree does not depend
+	// on them.
+	Layers []*lockfile.Lock
 	// Sources is the directory that the spec's files are relative to.
 	Sources string
 	// Temp is a directory for the root while it is made; empty for the
@@ -62,6 +66,7 @@ type Image struct {
 
 	temp  string
 	lock  *os.File // of temp
+	below []*Image // those of the plan's layers
 	roots []io.Closer
 	files []*os.File
 	// saving ends when the assembled root has been stored.
@@ -72,6 +77,9 @@ type Image struct {
 func (i *Image) Close() error {
 	i.saving.Wait()
 	var errs []error
+	for _, b := range i.below {
+		errs = append(errs, b.Close())
+	}
 	for _, r := range i.roots {
 		errs = append(errs, r.Close())
 	}

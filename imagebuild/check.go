@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/samebits/samebits/imagebuild/tree"
@@ -40,7 +41,12 @@ func (i *Image) Check(ctx context.Context, p Plan) (diffs []Difference, err erro
 		return nil, fmt.Errorf("build a second time: %w", err)
 	}
 	defer func() { err = errors.Join(err, again.Close()) }()
-	return Compare(i.Tree, again.Tree), nil
+	diffs = Compare(i.Tree, again.Tree)
+	for n, b := range i.below {
+		diffs = append(diffs, Compare(b.Tree, again.below[n].Tree)...)
+	}
+	slices.SortStableFunc(diffs, func(a, b Difference) int { return strings.Compare(a.Path, b.Path) })
+	return slices.CompactFunc(diffs, func(a, b Difference) bool { return a.Path == b.Path }), nil
 }
 
 // Compare tells in what two trees differ, in the order of the paths.

@@ -181,7 +181,11 @@ func writeOCI(ctx context.Context, path string, images []*Image, o spec.Output) 
 	}
 	var out []oci.Image
 	for _, img := range images {
-		out = append(out, img.container())
+		c, err := img.container(ctx)
+		if err != nil {
+			return err
+		}
+		out = append(out, c)
 	}
 	options := oci.Options{Archive: layerArchive, Name: o.Tag}
 	if profile != compress.None {
@@ -196,11 +200,16 @@ func writeDocker(ctx context.Context, w io.Writer, img *Image, o spec.Output) er
 	if name == "" {
 		name = "image:latest"
 	}
-	return oci.WriteDocker(ctx, w, img.container(), name, layerArchive)
+	c, err := img.container(ctx)
+	if err != nil {
+		return err
+	}
+	return oci.WriteDocker(ctx, w, c, name, layerArchive)
 }
 
 // container is the image as container tools know it.
-func (i *Image) container() oci.Image {
+func (i *Image) container(ctx context.Context) (oci.Image, error) {
+	layers, err := i.layers(ctx)
 	s := i.Spec.OCI
 	env := slices.Sorted(maps.Keys(s.Env))
 	for n, name := range env {
@@ -216,8 +225,8 @@ func (i *Image) container() oci.Image {
 			ExposedPorts: s.ExposedPorts, Volumes: s.Volumes, StopSignal: s.StopSignal, Labels: s.Labels,
 		},
 		Created: tree.TimeOf(i.Epoch),
-		Layers:  []oci.Layer{{Tree: i.Tree, CreatedBy: "samebits image build"}},
-	}
+		Layers:  layers,
+	}, err
 }
 
 // platforms are Go's words for the architectures of distributions, which are

@@ -26,6 +26,9 @@ type root interface {
 // fill makes the image's tree: the assembled root, which may have been stored
 // by an earlier build, then what the spec adds, then the rules.
 func (p *Plan) fill(ctx context.Context, img *Image) error {
+	if err := p.buildBelow(ctx, img); err != nil {
+		return err
+	}
 	base, dir, err := p.base(ctx, img)
 	if err != nil {
 		return err

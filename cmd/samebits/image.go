@@ -206,9 +206,11 @@ func (s *session) imageSpec() (sp *spec.Spec, dir string, err error) {
 			return nil, "", err
 		}
 		dir = filepath.Dir(name)
-		for i, l := range sp.Locks {
-			if !filepath.IsAbs(l) {
-				sp.Locks[i] = filepath.Join(dir, l)
+		for _, locks := range [][]string{sp.Locks, sp.OCI.Layers} {
+			for i, l := range locks {
+				if !filepath.IsAbs(l) {
+					locks[i] = filepath.Join(dir, l)
+				}
 			}
 		}
 	}
@@ -289,13 +291,17 @@ func (s *session) assemble(sp *spec.Spec, dir string) (images []*imagebuild.Imag
 	if err != nil {
 		return nil, end, err
 	}
+	layers, err := s.layerLocks(sp.OCI.Layers, locks)
+	if err != nil {
+		return nil, end, err
+	}
 	c, err := s.openCache()
 	if err != nil {
 		return nil, end, err
 	}
 	closers = append(closers, c.Close)
 	for i, lock := range locks {
-		img, err := s.assembleOne(c, sp, dir, sp.Locks[i], lock)
+		img, err := s.assembleOne(c, sp, dir, sp.Locks[i], lock, layers[i])
 		if err != nil {
 			return nil, end, err
 		}
@@ -305,9 +311,9 @@ func (s *session) assemble(sp *spec.Spec, dir string) (images []*imagebuild.Imag
 	return images, end, nil
 }
 
-func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, lock *lockfile.Lock) (*imagebuild.Image, error) {
+func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, lock *lockfile.Lock, layers []*lockfile.Lock) (*imagebuild.Image, error) {
 	if len(lock.Missing) > 0 && !s.Bool("allow-missing") {
-		return nil, missingf("%s does not have %s that could not be located when it was made; --allow-missing builds without", name, count(len(lock.Missing), "package"))
+		return nil, missingFrom(name, lock)
 	}
 	family := distro.ByLock(lock, families)
 	if family == nil {
@@ -317,9 +323,12 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 	if !ok {
 		return nil, fmt.Errorf("%s: images of %s cannot be built yet", name, family.Traits().Family)
 	}
-	reqs := slices.DeleteFunc(requests(lock, lock.Entries), func(r fetch.Request) bool { return c.Has(r.Entry.Digest) })
-	if len(reqs) > 0 {
-		if err := s.get(c, reqs, []*lockfile.Lock{lock}, s.hostFor(lock)); err != nil {
+	for _, l := range append([]*lockfile.Lock{lock}, layers...) {
+		reqs := slices.DeleteFunc(requests(l, l.Entries), func(r fetch.Request) bool { return c.Has(r.Entry.Digest) })
+		if len(reqs) == 0 {
+			continue
+		}
+		if err := s.get(c, reqs, []*lockfile.Lock{l}, s.hostFor(l)); err != nil {
 			return nil, err
 		}
 	}
@@ -329,7 +338,7 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 		return nil, err
 	}
 	plan := imagebuild.Plan{
-		Spec: sp, Lock: lock, Assembler: assembler, Blobs: c, Sources: dir,
+		Spec: sp, Lock: lock, Layers: layers, Assembler: assembler, Blobs: c, Sources: dir,
 		Events: s.distroEvents(), Output: s.scriptOutput(), Temp: temp, Limits: sandbox.Limits{Bytes: limit},
 	}
 	if err := s.keepFor(&plan, c); err != nil {

@@ -153,6 +153,10 @@ func (s *Spec) checkCommands() (string, error) {
 	return "", nil
 }
 
+// maxLayers is how many layers an image may have below its own: runtimes put no
+// more than some 120 over one another.
+const maxLayers = 100
+
 func (s *Spec) checkOCI() (string, error) {
 	for i, p := range s.OCI.ExposedPorts {
 		if !ports().MatchString(p) {
@@ -168,6 +172,12 @@ func (s *Spec) checkOCI() (string, error) {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
 			return "$.oci.env", fmt.Errorf("%q is no name of a variable", name)
 		}
+	}
+	if n := len(s.OCI.Layers); n > maxLayers {
+		return "$.oci.layers", fmt.Errorf("there are %d layers, more than %d", n, maxLayers)
+	}
+	if i := slices.Index(s.OCI.Layers, ""); i >= 0 {
+		return fmt.Sprintf("$.oci.layers[%d]", i), errors.New("a layer wants a lock")
 	}
 	if w := s.OCI.WorkingDir; w != "" && !path.IsAbs(w) {
 		return "$.oci.working-dir", fmt.Errorf("the working directory %q does not begin with a slash", w)

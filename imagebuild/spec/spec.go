@@ -102,6 +102,9 @@ type OCI struct {
 	ExposedPorts []string          `yaml:"exposed-ports"`
 	Volumes      []string          `yaml:"volumes"`
 	StopSignal   string            `yaml:"stop-signal"`
+	// Layers are locks whose images alone are layers of their own, the lowest
+	// first; relative to the spec.
+	Layers []string `yaml:"layers"`
 }
 
 // An Output is a form in which to write the image.

@@ -100,6 +100,8 @@ func TestBadSpecs(t *testing.T) {
 		"version: 1\nservices: {enable: ['a b']}\n":                                  "no name of a service",
 		"version: 1\noci: {exposed-ports: [x]}\n":                                    "no port",
 		"version: 1\noci: {volumes: [x]}\n":                                          "no" + "t begin with a slash",
+		"version: 1\noci: {layers: [a, '']}\n":                                       "a layer wants a lock",
+		"version: 1\noci: {layers: [" + strings.Repeat("a, ", 100) + "a]}\n":         "101 layers, more than 100",
 		"version: 1\noutputs: [{type: floppy, dest: x}]\n":                           `image.yaml:2:18: "floppy" is no type of output`,
 		"version: 1\noutputs: [{type: tar}]\n":                                       "wants a dest",
 		"version: 1\noutputs: [{type: tar, dest: x, compress: rar}]\n":               "no compression",
