@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,8 @@ type Machine struct {
 	Disks                   []string // raw images: vda, vdb and so on
 	CDROM                   string
 	USB                     string // a raw image, on a USB stick
+	// Input is typed at the serial console once the machine has written Prompt.
+	Prompt, Input string
 }
 
 // Kernel is the newest kernel of Debian's cloud images that is installed.
@@ -65,6 +68,11 @@ func Run(t testing.TB, m Machine) string {
 	cmd := exec.CommandContext(ctx, tool(t, "qemu-system-x86_64"), arguments(t, m)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	if m.Input != "" {
+		typist := typing(t, cmd, m)
+		typist.to = &out
+		cmd.Stdout, cmd.Stderr = typist, typist
+	}
 	err := cmd.Run()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		t.Fatalf("the machine did not end in %s:\n%s", limit, tail(out.String()))
@@ -73,6 +81,34 @@ func Run(t testing.TB, m Machine) string {
 		t.Fatalf("%v\n%s", err, tail(out.String()))
 	}
 	return out.String()
+}
+
+// A typist types a machine's input when its prompt has gone by to a writer.
+type typist struct {
+	to      *bytes.Buffer
+	prompt  []byte
+	input   string
+	keys    io.WriteCloser
+	pending bool
+}
+
+func typing(t testing.TB, cmd *exec.Cmd, m Machine) *typist {
+	t.Helper()
+	keys, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &typist{prompt: []byte(m.Prompt), input: m.Input, keys: keys, pending: true}
+}
+
+func (p *typist) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	if p.pending && bytes.Contains(p.to.Bytes(), p.prompt) {
+		p.pending = false
+		// A machine that ended meanwhile reads nothing.
+		_, _ = io.WriteString(p.keys, p.input)
+	}
+	return n, err
 }
 
 func tail(s string) string { return s[max(0, len(s)-4000):] }

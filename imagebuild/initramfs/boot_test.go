@@ -1,0 +1,122 @@
+package initramfs
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/gpt"
+	"github.com/samebits/samebits/imagebuild/vmtest"
+)
+
+// Roots of each kind are found in each way, and mounted as the command line says.
+func TestBoots(t *testing.T) {
+	for _, c := range []struct {
+		name, kind, cmdline string
+		options             Options
+		want                []string
+	}{
+		{"writable by label", "ext4", "root=LABEL=thelabel rw single", Options{},
+			[]string{"TEST started as /sbin/init with single", "TEST mount / ext4 rw", "TEST written"}},
+		{"read-only by UUID", "ext4", "root=UUID=00000000-0000-0000-0000-000000000005 rootfstype=ext4 rootflags=noload init=/sbin/other rootdelay=1", Options{},
+			[]string{"TEST started as /sbin/other", "TEST mount / ext4 ro,relatime,norecovery", "TEST not written"}},
+		{"squashfs by device", "squashfs", "root=/dev/vda3 rootwait", Options{},
+			[]string{"TEST mount / squashfs ro", "TEST not written", "TEST mount /run tmpfs rw,nosuid,nodev"}},
+		{"memory over erofs", "erofs", "root=PARTLABEL=root rw samebits.overlay rootwait=20", Options{Overlay: true},
+			[]string{"TEST mount / overlay rw", "TEST written"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path, _, _ := disk(t, c.kind)
+			before := fileDigest(t, path)
+			c.options.FileSystem = c.kind
+			out := boot(t, initrd(t, c.options), c.cmdline, path)
+			says(t, out, append(c.want, "TEST mount /proc proc", "TEST mount /sys sysfs", "TEST mount /dev devtmpfs")...)
+			never(t, out, "samebits:")
+			if same := fileDigest(t, path) == before; same == strings.Contains(out, "TEST mount / ext4 rw") {
+				t.Errorf("the disk is unchanged: %t", same)
+			}
+		})
+	}
+}
+
+// A hash tree guards the root: what is not of the root hash stops the machine.
+func TestVerity(t *testing.T) {
+	path, hash, table := disk(t, "erofs")
+	initrd := initrd(t, Options{FileSystem: "erofs", Verity: true, Overlay: true})
+	const cmdline = "root=PARTLABEL=root rw samebits.shell test.read roothash="
+
+	out := boot(t, initrd, cmdline+hash, path)
+	says(t, out, "TEST mount / erofs ro", "TEST source /dev/mapper/root", "TEST not written", largeDigest(), "TEST done")
+
+	wrong := "0" + hash[1:]
+	if wrong == hash {
+		wrong = "1" + hash[1:]
+	}
+	out = boot(t, initrd, cmdline+wrong+" samebits.overlay", path)
+	says(t, out, "Kernel panic - not syncing: dm-verity device corrupted")
+	never(t, out, "TEST started")
+
+	flip(t, path, table.Partitions[2])
+	out = boot(t, initrd, cmdline+hash, path)
+	says(t, out, "TEST started", "Kernel panic - not syncing: dm-verity device corrupted")
+	never(t, out, "TEST done")
+}
+
+// Without its root a machine says what it looked for and what there is, and
+// gives a shell to none but who asked for one.
+func TestNoRoot(t *testing.T) {
+	path, _, _ := disk(t, "erofs")
+	initrd := initrd(t, Options{FileSystem: "erofs"})
+	out := boot(t, initrd, "root=PARTLABEL=nowhere rootwait=1", path)
+	says(t, out, "samebits: there is no disk, partition or file system PARTLABEL=nowhere after 1 seconds; there is: vda, vda1 (esp), vda2 (root-verity), vda3 (root)")
+	never(t, out, "samebits: a shell")
+
+	out = vmtest.Run(t, vmtest.Machine{Kernel: vmtest.Kernel(t), Initrd: initrd, Disks: []string{path},
+		Cmdline: "console=ttyS0 quiet panic=-1 root=ZFS=tank samebits.shell", Prompt: "a shell is started", Input: "echo $((6 * 7)) typed; exit\n"})
+	says(t, out, "samebits: root=ZFS=tank is not understood; PARTLABEL=, LABEL=, UUID= and /dev/… are", "42 typed")
+}
+
+// A root grows to the end of its disk at its first boot, and the second leaves
+// all as it is.
+func TestGrows(t *testing.T) {
+	path, _, table := disk(t, "ext4")
+	initrd := initrd(t, Options{FileSystem: "ext4", Grow: true})
+	const size = 300 << 20
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		out := boot(t, initrd, "root=PARTLABEL=root samebits.grow", path)
+		says(t, out, "TEST mount / ext4 ro", "TEST done")
+		never(t, out, "samebits:")
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		got, err := gpt.Read(f, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, grown := table.Partitions[2], got.Partitions[2]
+		if grown.Size < size-old.Start-2<<20 {
+			t.Errorf("the partition has %d bytes", grown.Size)
+		}
+		if old.Size = grown.Size; old != grown {
+			t.Errorf("the partition is %+v, not %+v", grown, old)
+		}
+		super, err := ext4.ReadSuper(at{f, grown.Start}, grown.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if super.Size < grown.Size-2<<20 || !super.Clean {
+			t.Errorf("the file system of a partition of %d bytes has %d, clean: %t", grown.Size, super.Size, super.Clean)
+		}
+		checkVolume(t, f, grown)
+	}
+	if out, err := exec.CommandContext(t.Context(), "sgdisk", "-v", path).CombinedOutput(); err != nil || !strings.Contains(string(out), "No problems found") {
+		t.Errorf("sgdisk: %v\n%s", err, out)
+	}
+}
