@@ -36,6 +36,8 @@ var mayImport = []struct {
 	{"imagebuild/cpio", []string{"imagebuild/tree", "imagebuild/compress"}},
 	{"imagebuild/dir", []string{"imagebuild/tree"}},
 	{"imagebuild/oci", []string{"imagebuild/tree", "imagebuild/tar", "imagebuild/compress"}},
+	{"imagebuild/disk", []string{"imagebuild/tree", "imagebuild/compress", "imagebuild/cpio", "imagebuild/erofs", "imagebuild/ext4", "imagebuild/fat",
+		"imagebuild/gpt", "imagebuild/initramfs", "imagebuild/iso", "imagebuild/squashfs", "imagebuild/uki", "imagebuild/verity"}},
 	{"imagebuild", []string{"cache", "fetch…", "distro…", "lockfile"}},
 	{"cmd/samebits", []string{"…"}},
 	{"bench", []string{"…"}},
