@@ -9,7 +9,7 @@ $bb mount -t proc -o nosuid,nodev,noexec proc /proc
 $bb mount -t sysfs -o nosuid,nodev,noexec sys /sys
 
 root= roothash= rootfstype= rootflags= init=/sbin/init mode=ro
-overlay= grow= shell= limit=30 delay=0
+image= overlay= grow= shell= limit=30 delay=0
 for word in $($bb cat /proc/cmdline); do
 	case "$word" in
 	--) break ;;
@@ -22,6 +22,7 @@ for word in $($bb cat /proc/cmdline); do
 	rootdelay=*) delay="${word#*=}" ;;
 	init=*) init="${word#*=}" ;;
 	ro | rw) mode="$word" ;;
+	samebits.image=*) image="${word#*=}" ;;
 	samebits.overlay) overlay=1 ;;
 	samebits.grow) grow=1 ;;
 	samebits.shell) shell=1 ;;
@@ -155,6 +156,13 @@ fill() {
 	[ "$mode" = rw ] || $bb mount -o remount,ro /root
 }
 
+# attach makes a file of the medium a device and sets found.
+attach() {
+	[ -f "/medium/$1" ] || fail "$root has no file $1"
+	found=$($bb losetup -f) && told=$($bb losetup -r "$found" "/medium/$1" 2>&1) ||
+		fail "the file $1 of $root cannot be made a device: $told"
+}
+
 case "$root" in
 PARTLABEL=?* | LABEL=?* | UUID=?* | /dev/?*) ;;
 '') fail "the kernel's command line names no root=" ;;
@@ -162,7 +170,7 @@ PARTLABEL=?* | LABEL=?* | UUID=?* | /dev/?*) ;;
 esac
 number rootdelay "$delay"
 [ -z "$limit" ] || number rootwait "$limit"
-[ -n "$overlay$roothash" ] && mode=ro grow=
+[ -n "$overlay$roothash$image" ] && mode=ro grow=
 
 for module in $($bb cat /modules/order); do
 	$bb insmod "/modules/$module.ko" 2>/dev/null
@@ -171,13 +179,18 @@ done
 $bb sleep "$delay"
 await "$root"
 source="$found"
+if [ -n "$image" ]; then
+	told=$($bb mount -o ro "$source" /medium 2>&1) || fail "$source ($root) cannot be mounted: $told"
+	attach "$image"
+	source="$found"
+fi
 if [ -n "$roothash" ]; then
-	case "$root" in
-	PARTLABEL=*) ;;
+	[ -x /bin/veritysetup ] || fail "roothash= is on the kernel's command line, but this initramfs has no veritysetup"
+	case "$image:$root" in
+	?*:*) attach "$image-verity" ;;
+	:PARTLABEL=*) await "$root-verity" ;;
 	*) fail "roothash= wants root=PARTLABEL=NAME, and the hash tree in the partition NAME-verity" ;;
 	esac
-	[ -x /bin/veritysetup ] || fail "roothash= is on the kernel's command line, but this initramfs has no veritysetup"
-	await "$root-verity"
 	told=$(DM_DISABLE_UDEV=1 /bin/veritysetup open "$source" root "$found" "$roothash" --panic-on-corruption 2>&1) ||
 		fail "$source with the hash tree $found is not what roothash=$roothash says: $told"
 	source=/dev/mapper/root
@@ -199,8 +212,10 @@ fi
 [ -x "/root$init" ] || [ -L "/root$init" ] || fail "the root has no $init; init= on the kernel's command line names another"
 
 for dir in dev proc sys; do
-	[ -d "/root/$dir" ] || $bb mkdir "/root/$dir" 2>/dev/null
-	$bb mount -o move "/$dir" "/root/$dir" || fail "the root has no directory /$dir"
+	[ -d "/root/$dir" ] || $bb mkdir "/root/$dir" || fail "the root has no directory /$dir"
 done
 [ -d /root/run ] && $bb mount -t tmpfs -o mode=0755,nosuid,nodev run /root/run
+for dir in dev proc sys; do
+	$bb mount -o move "/$dir" "/root/$dir"
+done
 exec $bb switch_root /root "$init" "$@"

@@ -22,6 +22,10 @@ type Options struct {
 	// Verity has what roothash= wants, Overlay what samebits.overlay wants, Grow
 	// what samebits.grow wants. What is done is for the command line to say.
 	Verity, Overlay, Grow bool
+	// Medium is the type of the file system that has the root as a file, which
+	// samebits.image= names, such as "iso9660"; "" where the root has a disk or
+	// partition of its own.
+	Medium string
 	// Modules are further ones to load, besides those of common disks; it is an
 	// error where the kernel does not have them.
 	Modules []string
@@ -73,7 +77,7 @@ func Make(ctx context.Context, image *tree.Tree, k Kernel, o Options) (*tree.Tre
 		return nil, fmt.Errorf("the initramfs of the kernel %s: %w", k.Release, err)
 	}
 	m.file("init", 0o755, []byte(script))
-	for _, dir := range []string{"dev", "proc", "sys", "run", "root", "lower", "over"} {
+	for _, dir := range []string{"dev", "proc", "sys", "run", "root", "lower", "over", "medium"} {
 		m.dir(dir)
 	}
 	// The first process has its input and output there before anything is mounted.
@@ -204,23 +208,14 @@ func (m *making) modules(ctx context.Context, k Kernel, o Options) error {
 	if err != nil {
 		return err
 	}
-	wanted, others := []string{o.FileSystem}, slices.Clone(usual)
-	if driver, ok := drivers[o.FileSystem]; ok {
-		wanted[0] = driver
-	}
-	if o.Verity {
-		wanted, others = append(wanted, "dm_verity"), append(others, ofVerity...)
-	}
-	if o.Overlay {
-		wanted = append(wanted, "overlay")
-	}
+	wanted, others := o.drivers()
 	c := &collection{shelf: s, taken: map[string]bool{}}
 	for _, name := range others {
 		if err := c.optional(name); err != nil {
 			return err
 		}
 	}
-	for _, name := range slices.Concat(wanted, o.Modules) {
+	for _, name := range wanted {
 		if err := c.wanted(name); err != nil {
 			return err
 		}

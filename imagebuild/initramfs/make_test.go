@@ -23,6 +23,7 @@ lib/x86_64-linux-gnu/libc.so.6
 lib64/
 lib64/ld-linux-x86-64.so.2
 lower/
+medium/
 modules/
 modules/crc32c_test.ko
 modules/ext4.ko

@@ -27,6 +27,30 @@ var ofVerity = []string{"sha256_generic", "sha256", "crypto-sha256"}
 // drivers are the modules of types of file systems that have other names.
 var drivers = map[string]string{"ext2": "ext4", "ext3": "ext4", "iso9660": "isofs"}
 
+// drivers are the modules that the options want, and others that are taken
+// where they are.
+func (o Options) drivers() (wanted, others []string) {
+	others = slices.Clone(usual)
+	for _, kind := range []string{o.FileSystem, o.Medium} {
+		if name, ok := drivers[kind]; ok {
+			kind = name
+		}
+		if kind != "" {
+			wanted = append(wanted, kind)
+		}
+	}
+	if o.Medium != "" {
+		wanted = append(wanted, "loop")
+	}
+	if o.Verity {
+		wanted, others = append(wanted, "dm_verity"), append(others, ofVerity...)
+	}
+	if o.Overlay {
+		wanted = append(wanted, "overlay")
+	}
+	return append(wanted, o.Modules...), others
+}
+
 // An info is what a module's section .modinfo says of other modules. Names have
 // _ for -, those of before and after may be aliases.
 type info struct {
