@@ -6,6 +6,9 @@
 // level, block size or version of an encoder is another profile. Their String is
 // what provenance records, and all that is needed to make the bytes again.
 //
+// File systems compress blocks and not streams: [InOrder] shares those among all
+// CPUs.
+//
 // It refuses to decompress, which is for the readers of formats, and to set
 // names, times or comments in headers.
 package compress

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/samebits/samebits/imagebuild/compress"
 	"github.com/samebits/samebits/imagebuild/tree"
 )
 
@@ -40,7 +41,7 @@ type data struct {
 
 func (d *data) write(ctx context.Context, t *tree.Tree) error {
 	firsts := d.place(t)
-	return inOrder(ctx, func(ctx context.Context, give func(*block) error) error {
+	return compress.InOrder(ctx, func(ctx context.Context, give func(*block) error) error {
 		ahead := tree.ReadAhead(ctx, func(yield func(tree.Node) bool) {
 			for _, n := range firsts {
 				if !yield(n) {
@@ -64,7 +65,7 @@ func (d *data) write(ctx context.Context, t *tree.Tree) error {
 		if d.pending != nil {
 			return give(d.pending)
 		}
-		return nil
+		return ctx.Err()
 	}, func() func(*block) {
 		c := d.o.newCompressor()
 		return func(b *block) { b.compress(c) }

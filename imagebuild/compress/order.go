@@ -1,4 +1,4 @@
-package squashfs
+package compress
 
 import (
 	"context"
@@ -13,10 +13,16 @@ type task[T any] struct {
 	done  chan struct{}
 }
 
-// inOrder calls produce, which gives values to its argument, work for each of
-// these on all CPUs, and consume one after the other in the order of produce.
-// A few values for each CPU are on their way at a time.
-func inOrder[T any](ctx context.Context, produce func(context.Context, func(T) error) error, newWorker func() func(T), consume func(T) error) error {
+// InOrder has values worked on by all CPUs, and what comes of them in the order
+// in which they were given, whatever the number of CPUs. produce gives values to
+// its argument, each worker that newWorker makes changes some of these, and
+// consume takes one after the other. At most two values for each CPU and two
+// more are on their way at a time.
+//
+// The first error of produce or consume ends all, and is returned. produce has
+// to return the error that its argument returns, which is that of the context
+// given to it.
+func InOrder[T any](ctx context.Context, produce func(context.Context, func(T) error) error, newWorker func() func(T), consume func(T) error) error {
 	workers := runtime.GOMAXPROCS(0)
 	group, ctx := errgroup.WithContext(ctx)
 	toDo, queue := make(chan *task[T], workers), make(chan *task[T], 2*workers)
@@ -26,6 +32,9 @@ func inOrder[T any](ctx context.Context, produce func(context.Context, func(T) e
 		return produce(ctx, func(v T) error {
 			t := &task[T]{v, make(chan struct{})}
 			for _, c := range []chan *task[T]{queue, toDo} {
+				if err := ctx.Err(); err != nil {
+					return context.Cause(ctx)
+				}
 				select {
 				case c <- t:
 				case <-ctx.Done():
