@@ -120,3 +120,13 @@ func TestGrows(t *testing.T) {
 		t.Errorf("sgdisk: %v\n%s", err, out)
 	}
 }
+
+// A live CD has its root as a file, with the hash tree beside it.
+func TestBootsFromMedium(t *testing.T) {
+	path, hash := medium(t)
+	initrd := initrd(t, Options{FileSystem: "squashfs", Medium: "iso9660", Overlay: true, Verity: true})
+	out := vmtest.Run(t, vmtest.Machine{Kernel: vmtest.Kernel(t), Initrd: initrd, CDROM: path,
+		Cmdline: "console=ttyS0 quiet panic=-1 root=LABEL=LIVE samebits.image=/live/root.squashfs samebits.overlay test.read roothash=" + hash})
+	says(t, out, "TEST mount / overlay rw", "TEST written", largeDigest(), "TEST done")
+	never(t, out, "samebits:")
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/samebits/samebits/imagebuild/erofs"
 	"github.com/samebits/samebits/imagebuild/ext4"
 	"github.com/samebits/samebits/imagebuild/gpt"
+	"github.com/samebits/samebits/imagebuild/iso"
 	"github.com/samebits/samebits/imagebuild/squashfs"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
@@ -156,6 +157,50 @@ func root(t testing.TB) *tree.Tree {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// medium is an ISO with a squashfs of the root and its hash tree.
+func medium(t testing.TB) (path, hash string) {
+	t.Helper()
+	scratch := t.TempDir()
+	create := func(name string) *os.File {
+		f, err := os.Create(filepath.Join(scratch, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	image, hashes, out := create("root"), create("hashes"), create("iso")
+	size, err := squashfs.Write(t.Context(), image, root(t), squashfs.Options{})
+	if err == nil {
+		err = image.Truncate(size)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, hashSize, err := verity.Write(t.Context(), image, size, hashes, verity.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b tree.Builder
+	for name, in := range map[string]tree.Inode{
+		"live":                      {Mode: tree.Directory | 0o755},
+		"live/root.squashfs":        {Mode: tree.Regular | 0o644, Size: size, Content: tree.Section(image, 0, size)},
+		"live/root.squashfs-verity": {Mode: tree.Regular | 0o644, Size: hashSize, Content: tree.Section(hashes, 0, hashSize)},
+	} {
+		if err := b.Add(name, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := b.Freeze(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := iso.Write(t.Context(), out, files, iso.Options{VolumeID: "LIVE"}); err != nil {
+		t.Fatal(err)
+	}
+	return out.Name(), tree.Digest(sum).String()
 }
 
 const largeSize = 1 << 20
