@@ -1,0 +1,143 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/samebits/samebits/imagebuild/gpt"
+	"github.com/samebits/samebits/imagebuild/qcow2"
+)
+
+func (o *opener) qcow2(p *Part, depth int) {
+	s := p.source.random()
+	h, err := qcow2.ReadHeader(s.at, s.size)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	p.add("version", h.Version)
+	p.add("disk_size", h.Size)
+	p.add("cluster_size", h.ClusterSize)
+	p.add("compression_type", h.Compression.String())
+	p.add("refcount_bits", h.RefcountBits)
+	p.add("backing_file", h.BackingFile)
+	if h.Encrypted {
+		p.add("encrypted", true)
+	}
+	if h.Dirty {
+		p.add("dirty", true)
+	}
+	if h.Corrupt {
+		p.add("corrupt", true)
+	}
+	m, err := qcow2.Open(s.at, s.size)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	o.child(p, &Part{Name: "disk", source: source{at: m, size: m.Size}}, depth)
+	p.check("every cluster of the disk can be read", func(context.Context) error {
+		_, err := io.Copy(io.Discard, io.NewSectionReader(m, 0, m.Size))
+		return err
+	})
+}
+
+// flags are the attributes of partitions that have names here.
+var flags = []struct {
+	bit  uint64
+	name string
+}{
+	{gpt.Required, "required"}, {gpt.NoBlockIO, "no-block-io"}, {gpt.LegacyBootable, "legacy-bootable"},
+	{gpt.GrowFileSystem, "grow-file-system"}, {gpt.ReadOnly, "read-only"}, {gpt.NoAutoDiscovered, "no-auto"},
+}
+
+func (o *opener) gpt(p *Part, depth int) {
+	t, err := gpt.Read(p.source.at, p.source.size)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	p.add("disk_id", string(t.ID))
+	p.add("sector_size", t.SectorSize)
+	if t.Size != p.source.size {
+		p.add("size_of_table", t.Size)
+	}
+	if len(t.BootCode) > 0 {
+		p.add("boot_code", true)
+	}
+	for i, entry := range t.Partitions {
+		o.child(p, o.partition(p, i, entry), depth)
+	}
+	p.check("the sums of the partition table and its copy are right, and these agree", func(context.Context) error { return nil })
+	o.guarded(p)
+}
+
+// partition is a part for an entry of a table.
+func (o *opener) partition(p *Part, i int, e gpt.Partition) *Part {
+	q := &Part{Name: e.Name, Number: i + 1, source: sourceAt(p.source.at, e.Start, min(e.Size, p.source.size-e.Start))}
+	word := gpt.TypeName(e.Type)
+	if word == "" {
+		word = string(e.Type)
+	}
+	q.add(typeAttribute, word)
+	q.add("partition_id", string(e.ID))
+	q.add("start", e.Start)
+	var words []string
+	rest := e.Attributes
+	for _, f := range flags {
+		if rest&f.bit != 0 {
+			words, rest = append(words, f.name), rest&^f.bit
+		}
+	}
+	if rest != 0 {
+		words = append(words, fmt.Sprintf("%#x", rest))
+	}
+	q.add("flags", words)
+	return q
+}
+
+// mbrTypes are words for types of partitions of master boot records.
+var mbrTypes = map[byte]string{
+	0x05: "extended", 0x0F: "extended", 0x07: "ntfs", 0x0B: "fat32", gpt.MBRFAT32: "fat32", 0x06: "fat16", gpt.MBRFAT16: "fat16",
+	0x82: "swap", gpt.MBRLinux: "linux", 0x8E: "lvm", 0xEE: "protective", gpt.MBRESP: "esp", 0xFD: "raid",
+}
+
+func (o *opener) mbr(p *Part, depth int) {
+	m, err := gpt.ReadMBR(p.source.at, p.source.size)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	p.add("disk_id", fmt.Sprintf("%08x", m.Signature))
+	if len(m.BootCode) > 0 {
+		p.add("boot_code", true)
+	}
+	for i, e := range m.Partitions {
+		q := &Part{Number: i + 1}
+		word, known := mbrTypes[e.Type]
+		if !known {
+			word = fmt.Sprintf("%#02x", e.Type)
+		}
+		q.add(typeAttribute, word)
+		q.add("start", e.Start)
+		if e.Active {
+			q.add("active", true)
+		}
+		// A partition that begins with the disk would be the disk itself again.
+		switch inside := e.Start > 0 && e.Start < p.source.size && e.Size > 0 && e.Size <= p.source.size-e.Start; {
+		case inside && word != "extended":
+			q.source = sourceAt(p.source.at, e.Start, e.Size)
+			o.child(p, q, depth)
+			continue
+		case inside:
+			q.fail(errors.New("extended partitions are not followed"))
+		default:
+			q.fail(fmt.Errorf("it would end at byte %d of %d", e.Start+e.Size, p.source.size))
+		}
+		q.Format, q.Size = unknownFormat, e.Size
+		p.Parts = append(p.Parts, q)
+	}
+	o.guarded(p)
+}

@@ -1,0 +1,143 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/samebits/samebits/imagebuild/dir"
+	"github.com/samebits/samebits/imagebuild/tree"
+)
+
+// What is read at most.
+const (
+	maxParts    = 4096
+	maxDepth    = 12
+	maxDocument = 8 << 20  // of a JSON document
+	maxManifest = 1 << 30  // of a tree as text
+	maxUnpacked = 1 << 38  // bytes that one archive may decompress to
+	headSize    = 66 << 10 // where magic numbers are
+)
+
+// File is a file or directory that was opened, as the part that all others are
+// below of.
+type File struct {
+	*Part
+	closers []io.Closer
+}
+
+// Close closes the file. Trees that were read of it cannot be used any more.
+func (f *File) Close() error {
+	var err error
+	for _, c := range f.closers {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// Open opens a file, or a directory as an OCI layout or as it is. The error is
+// one of opening it; what is wrong inside is told by the parts. The context ends
+// what is read already now.
+func Open(ctx context.Context, path string) (*File, error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := r.Stat()
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	f := &File{closers: []io.Closer{r}}
+	o := &opener{ctx: ctx}
+	switch {
+	case info.IsDir():
+		err = f.openDir(o, path)
+	case info.Mode().IsRegular():
+		f.Part = o.open(&Part{source: sourceAt(r, 0, info.Size())}, 0)
+	case info.Mode()&os.ModeDevice != 0 && info.Mode()&os.ModeCharDevice == 0:
+		var size int64
+		if size, err = r.Seek(0, io.SeekEnd); err == nil {
+			f.Part = o.open(&Part{source: sourceAt(r, 0, size)}, 0)
+		}
+	default:
+		err = errors.New("it can only be read once; write it to a file first")
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+func (f *File) openDir(o *opener, path string) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	f.closers = append(f.closers, root)
+	if info, err := root.Lstat("oci-layout"); err == nil && info.Mode().IsRegular() {
+		f.Part = &Part{Size: -1}
+		o.layout(f.Part, &dirBlobs{root: root, file: f}, 0)
+		return nil
+	}
+	f.Part = &Part{Format: "directory", Size: -1, holds: holdsAll}
+	f.load = func(ctx context.Context) (*tree.Tree, []Attribute, error) {
+		t, err := dir.Read(ctx, filepath.Clean(path), dir.ReadOptions{})
+		return t, nil, err
+	}
+	return nil
+}
+
+// opener finds out what parts are.
+type opener struct {
+	ctx   context.Context
+	parts int
+}
+
+// open fills a part that has its name and its source.
+func (o *opener) open(p *Part, depth int) *Part {
+	p.Size, p.Format = p.source.size, unknownFormat
+	if o.parts++; o.parts > maxParts || depth > maxDepth {
+		p.fail(fmt.Errorf("there are more than %d parts, or %d in each other", maxParts, maxDepth))
+		return p
+	}
+	if err := o.ctx.Err(); err != nil {
+		p.fail(err)
+		return p
+	}
+	head, err := p.source.head(headSize)
+	if err != nil {
+		p.fail(err)
+		return p
+	}
+	for _, f := range formats() {
+		if f.is(head, p.source) {
+			p.Format = f.name
+			f.open(o, p, depth)
+			return p
+		}
+	}
+	for _, f := range strange {
+		if f.is(head) {
+			p.Format = f.name
+			if f.remedy != "" {
+				p.fail(errors.New(f.remedy))
+			}
+			return p
+		}
+	}
+	return p
+}
+
+// child opens a part of p.
+func (o *opener) child(p, q *Part, depth int) *Part {
+	p.Parts = append(p.Parts, q)
+	return o.open(q, depth+1)
+}
