@@ -3,6 +3,7 @@ package mirror
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,8 +44,17 @@ var (
 	byDigest  = []byte("digest")  // digest → offset of a line
 	byPath    = []byte("path")    // prefix NUL path NUL digest → offset
 	byVersion = []byte("version") // name NUL version NUL arch NUL archive NUL digest → offset
+	byChange  = []byte("changed") // offset → what is other than before: sameVersion, samePath
 	metaName  = []byte("meta")
 	doneKey   = []byte("done") // how many bytes of the file are indexed
+
+	historyBuckets = [][]byte{byDigest, byPath, byVersion, byChange, metaName}
+)
+
+// What a line has in common with one before it, though its digest is another.
+const (
+	sameVersion = 1 << iota // name, version, architecture and archive
+	samePath                // prefix and path
 )
 
 func openHistory(file, index string) (*history, error) {
@@ -75,7 +85,7 @@ func (h *history) openIndex(name string) error {
 		return err
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, b := range [][]byte{byDigest, byPath, byVersion, metaName} {
+		for _, b := range historyBuckets {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
@@ -113,7 +123,7 @@ func (h *history) catchUp() error {
 	if from > size {
 		// The index tells of lines that are not there: start over.
 		err := h.db.Update(func(tx *bolt.Tx) error {
-			for _, b := range [][]byte{byDigest, byPath, byVersion, metaName} {
+			for _, b := range historyBuckets {
 				if err := errors.Join(tx.DeleteBucket(b), second(tx.CreateBucket(b))); err != nil {
 					return err
 				}
@@ -137,7 +147,7 @@ func (h *history) catchUp() error {
 		}
 		at += int64(len(line))
 		if len(batch) == 10_000 || err == io.EOF {
-			if err := h.index(batch, at); err != nil {
+			if _, err := h.index(batch, at); err != nil {
 				return err
 			}
 			batch = batch[:0]
@@ -166,54 +176,77 @@ func (s *Seen) versionPrefix() []byte {
 }
 
 // index puts the places of lines into the index, in the order of their keys.
-func (h *history) index(batch []located, done int64) error {
-	return h.db.Update(func(tx *bolt.Tx) error {
-		put := func(bucket []byte, key func(*Seen) []byte) error {
-			slices.SortFunc(batch, func(a, b located) int { return bytes.Compare(key(&a.Seen), key(&b.Seen)) })
+// It returns, by their places, the lines that have another digest than one
+// before them, and what they have in common with that.
+func (h *history) index(batch []located, done int64) (changed map[int64]byte, err error) {
+	changed = map[int64]byte{}
+	err = h.db.Update(func(tx *bolt.Tx) error {
+		// others is a bit for what keys that differ in nothing but their last
+		// part, the digest, have in common. Of those the first line is the one
+		// that the rest differ from.
+		put := func(bucket []byte, key func(*Seen) []byte, others byte) error {
+			head := func(k []byte) []byte { return k[:max(len(k)-len(lockfile.Digest{}), 0)] }
+			slices.SortFunc(batch, func(a, b located) int {
+				ka, kb := key(&a.Seen), key(&b.Seen)
+				if others == 0 {
+					return bytes.Compare(ka, kb)
+				}
+				return cmp.Or(bytes.Compare(head(ka), head(kb)), cmp.Compare(a.at, b.at))
+			})
 			b := tx.Bucket(bucket)
 			for i := range batch {
-				if k := key(&batch[i].Seen); k != nil && b.Get(k) == nil {
-					if err := b.Put(k, binary.BigEndian.AppendUint64(nil, uint64(batch[i].at))); err != nil {
-						return err
+				k := key(&batch[i].Seen)
+				if k == nil || b.Get(k) != nil {
+					continue
+				}
+				if others != 0 {
+					if before, _ := b.Cursor().Seek(head(k)); bytes.HasPrefix(before, head(k)) {
+						changed[batch[i].at] |= others
 					}
+				}
+				if err := b.Put(k, offsetKey(batch[i].at)); err != nil {
+					return err
 				}
 			}
 			return nil
 		}
-		return errors.Join(
-			put(byDigest, func(s *Seen) []byte { return s.Digest[:] }),
-			put(byPath, (*Seen).pathKey),
+		err := errors.Join(
+			put(byDigest, func(s *Seen) []byte { return s.Digest[:] }, 0),
+			put(byPath, (*Seen).pathKey, samePath),
 			put(byVersion, func(s *Seen) []byte {
 				if s.Name == "" {
 					return nil
 				}
 				return s.versionKey()
-			}),
-			tx.Bucket(metaName).Put(doneKey, binary.BigEndian.AppendUint64(nil, uint64(done))))
+			}, sameVersion))
+		for at, what := range changed {
+			err = errors.Join(err, tx.Bucket(byChange).Put(offsetKey(at), []byte{what}))
+		}
+		return errors.Join(err, tx.Bucket(metaName).Put(doneKey, offsetKey(done)))
 	})
+	return changed, err
 }
 
-// add records those that are new. It returns those of which the same archive
-// had shown another digest for the same name, version and architecture.
-func (h *history) add(all []Seen) (fresh int, changed []Seen, err error) {
+func offsetKey(at int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(at)) }
+
+// A changedSeen is a Seen of which another digest had been seen before, and
+// what the two have in common.
+type changedSeen struct {
+	Seen
+	what byte
+}
+
+// add records those that are new, and returns what of them has changed.
+func (h *history) add(all []Seen) (fresh int, changed []changedSeen, err error) {
 	var text []byte
 	var batch []located
 	err = h.db.View(func(tx *bolt.Tx) error {
-		paths, versions := tx.Bucket(byPath), tx.Bucket(byVersion).Cursor()
+		paths := tx.Bucket(byPath)
 		for i := range all {
-			s := &all[i]
-			if paths.Get(s.pathKey()) != nil {
-				continue
+			if s := &all[i]; paths.Get(s.pathKey()) == nil {
+				batch = append(batch, located{*s, int64(len(text))})
+				text = append(text, s.line()...)
 			}
-			if s.Name != "" {
-				prefix := s.versionPrefix()
-				k, _ := versions.Seek(prefix)
-				if bytes.HasPrefix(k, prefix) && !bytes.Equal(k[len(prefix):], s.Digest[:]) {
-					changed = append(changed, *s)
-				}
-			}
-			batch = append(batch, located{*s, int64(len(text))})
-			text = append(text, s.line()...)
 		}
 		return nil
 	})
@@ -230,7 +263,34 @@ func (h *history) add(all []Seen) (fresh int, changed []Seen, err error) {
 	for i := range batch {
 		batch[i].at += at
 	}
-	return len(batch), changed, h.index(batch, at+int64(len(text)))
+	flags, err := h.index(batch, at+int64(len(text)))
+	for _, l := range batch {
+		if what := flags[l.at]; what != 0 {
+			changed = append(changed, changedSeen{l.Seen, what})
+			delete(flags, l.at)
+		}
+	}
+	return len(batch), changed, err
+}
+
+// maxChanges bounds how many changes are looked at for one answer.
+const maxChanges = 1000
+
+// changes returns what has changed, the latest first, as far as ok says that
+// it counts, at most limit.
+func (h *history) changes(limit int, ok func(changedSeen) bool) (out []changedSeen) {
+	_ = h.db.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(byChange).Cursor()
+		looked := 0
+		for k, v := c.Last(); k != nil && len(out) < limit && looked < maxChanges; k, v = c.Prev() {
+			looked++
+			if s, found := h.at(k); found && len(v) == 1 && ok(changedSeen{s, v[0]}) {
+				out = append(out, changedSeen{s, v[0]})
+			}
+		}
+		return nil
+	})
+	return out
 }
 
 func dash(s string) string {

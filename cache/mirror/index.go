@@ -105,14 +105,16 @@ func decompressible(ending string) bool {
 func (m *Mirror) see(batch []Seen) error {
 	m.historyMu.Lock()
 	defer m.historyMu.Unlock()
-	changed := m.changedPaths(batch)
-	_, versions, err := m.history.add(batch)
-	for _, c := range versions {
-		if !m.looksInto(c.Prefix) {
-			changed = append(changed, c)
-		}
-	}
+	return m.seeLocked(batch)
+}
+
+// seeLocked is see for who has historyMu.
+func (m *Mirror) seeLocked(batch []Seen) error {
+	_, changed, err := m.history.add(batch)
 	for _, c := range changed {
+		if !m.isChange(c) {
+			continue
+		}
 		m.count.changed.Add(1)
 		m.event(event{what: "changed", prefix: c.Prefix, path: c.Path, digest: c.Digest, size: c.Size,
 			note: "the archive had shown another digest for " + c.Name + " " + c.Version + " " + c.Arch})
