@@ -55,7 +55,8 @@ func Kernels(t *tree.Tree) []Kernel {
 
 // kernel finds the image of a release. Debian and Fedora name it after the
 // release, Fedora and Arch put it beside the modules, Alpine names it after
-// the flavour, which a release ends in.
+// the flavour, which a release ends in, and Arch its initramfs after the
+// package, which pkgbase names.
 func kernel(t *tree.Tree, dir, release string) (Kernel, bool) {
 	flavour := release[strings.LastIndexByte(release, '-')+1:]
 	k := Kernel{Release: release, Modules: dir + "/" + release}
@@ -64,7 +65,13 @@ func kernel(t *tree.Tree, dir, release string) (Kernel, bool) {
 	if !ok {
 		return k, false
 	}
-	k.Initramfs, _, k.HasInitramfs = firstFile(t, "boot/initrd.img-"+release, "boot/initramfs-"+release+".img", "boot/initramfs-"+flavour)
+	names := []string{"boot/initrd.img-" + release, "boot/initramfs-" + release + ".img", "boot/initramfs-" + flavour}
+	if n, ok := file(t, k.Modules+"/pkgbase"); ok {
+		if text, err := read(n, tree.MaxName); err == nil {
+			names = append(names, "boot/initramfs-"+strings.TrimSpace(string(text))+".img")
+		}
+	}
+	k.Initramfs, _, k.HasInitramfs = firstFile(t, names...)
 	return k, true
 }
 

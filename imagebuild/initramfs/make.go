@@ -64,7 +64,7 @@ func inSbin(name string) []string {
 }
 
 // applets are those of busybox that the script calls.
-var applets = []string{"cat", "findfs", "insmod", "mkdir", "mount", "readlink", "reboot", "sh", "sleep", "switch_root"}
+var applets = []string{"cat", "findfs", "insmod", "losetup", "mkdir", "mount", "readlink", "reboot", "sh", "sleep", "switch_root"}
 
 // Make makes the initramfs of a kernel of the image. An error that wraps
 // ErrNoProgram says that the image lacks a program.

@@ -152,7 +152,9 @@ const release = "6.1.0-9-test"
 // all has the names of all applets, as a busybox has them.
 var allApplets = "\x00" + strings.Join(applets, "\x00") + "\x00"
 
-func ko(modinfo ...string) string { return string(fake{modinfo: modinfo}.bytes()) }
+func ko(modinfo ...string) string {
+	return string(fake{modinfo: append([]string{"license=GPL"}, modinfo...)}.bytes())
+}
 
 // synthetic is a system of Debian's kind, merged /usr and all.
 func synthetic() files {
