@@ -36,6 +36,7 @@ type imageDifference struct {
 	Files   []fileDiffers  `json:"files,omitempty"`
 	Left    []string       `json:"not_compared,omitempty"`
 	Summary map[string]int `json:"summary,omitempty"` // of files: added, removed, changed
+	Problem string         `json:"problem,omitempty"` // why only bytes were compared
 }
 
 type imageChange struct {
@@ -112,6 +113,9 @@ func imageDifferenceOf(d inspect.PartDifference) imageDifference {
 		return out
 	}
 	out := imageDifference{Part: append([]string{}, d.Path...), Changes: changes(d.Changes)}
+	if d.Problem != nil {
+		out.Problem = d.Problem.Error()
+	}
 	if d.Files == nil {
 		return out
 	}
@@ -141,6 +145,9 @@ func imageDifferences(list []imageDifference) string {
 		}
 		for _, c := range d.Changes {
 			fmt.Fprintf(&b, "%s~ %s\n", indent, c)
+		}
+		if d.Problem != "" {
+			fmt.Fprintf(&b, "%sthe files are not compared: %s\n", indent, d.Problem)
 		}
 		for _, f := range d.Files {
 			b.WriteString(indent + f.String() + "\n")

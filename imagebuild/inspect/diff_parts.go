@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,10 +16,13 @@ type PartDifference struct {
 	// there is one of the attribute "part".
 	Changes []Change
 	Files   *Comparison // of the files, nil where they are not compared
+	// Problem is why the files could not be compared, but only the bytes.
+	Problem error
 }
 
-// same attributes say where something is, or repeat what is in the files.
-var ignored = map[string]bool{"start": true, "free": true, "free_inodes": true, "fragments": true, "digest": true, "diff_id": true}
+// ignored are attributes that say where something is or how it is packed, or repeat
+// what the files say.
+var ignored = map[string]bool{"start": true, "compression": true, "free": true, "free_inodes": true, "fragments": true, "digest": true, "diff_id": true}
 
 // DiffAll compares two images. Where both have one tree of files, whatever their
 // formats, these are compared; else part by part, and of parts of one format what
@@ -29,6 +33,9 @@ func DiffAll(ctx context.Context, a, b *Part) ([]PartDifference, error) {
 	y, errY := b.Files()
 	if errX == nil && errY == nil && (a.Format != b.Format || x == a && y == b) {
 		d, err := diffOne(ctx, nil, x, y)
+		if err == nil && d.Problem != nil && a.Format != b.Format {
+			err = d.Problem
+		}
 		return nonEmpty([]PartDifference{d}), err
 	}
 	if a.Format != b.Format {
@@ -82,42 +89,45 @@ func diffParts(ctx context.Context, path []string, a, b *Part, out *[]PartDiffer
 // diffOne compares two parts without those in them.
 func diffOne(ctx context.Context, path []string, a, b *Part) (PartDifference, error) {
 	d := PartDifference{Path: path}
-	files := a.HasTree() && b.HasTree()
-	for _, p := range []*Part{a, b} {
-		if !files {
-			break
-		}
-		if _, err := p.Tree(ctx); err != nil {
-			if ctx.Err() != nil {
-				return d, err
-			}
-			files = false
-			d.Changes = append(d.Changes, Change{"files", "", "cannot be read: " + err.Error()})
-		}
-	}
 	if a.Format == b.Format {
-		d.Changes = append(d.Changes, attributes(a, b)...)
-	} else if !files {
-		d.Changes = append(d.Changes, Change{"format", a.Format, b.Format})
+		d.Changes = attributes(a, b)
 	}
-	if files {
+	problem := error(ErrNoTree)
+	if a.HasTree() && b.HasTree() {
+		_, problem = a.Tree(ctx)
+		if _, err := b.Tree(ctx); problem == nil {
+			problem = err
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return d, ctx.Err()
+	case problem == nil:
 		d.Files = Diff(a, b)
 		return d, nil
+	case a.Format != b.Format:
+		d.Changes = append(d.Changes, Change{"format", a.Format, b.Format})
 	}
-	if a.HasBytes() && b.HasBytes() && len(a.Parts) == 0 && len(b.Parts) == 0 {
-		x, err := a.Digest(ctx)
-		if err != nil {
-			return d, err
-		}
-		y, err := b.Digest(ctx)
-		if err != nil {
-			return d, err
-		}
-		if x != y {
-			d.Changes = append(d.Changes, Change{"sha256", x.String(), y.String()})
-		}
+	if !errors.Is(problem, ErrNoTree) {
+		d.Problem = problem
 	}
-	return d, nil
+	if !a.HasBytes() || !b.HasBytes() || len(a.Parts)+len(b.Parts) > 0 && d.Problem == nil {
+		return d, nil
+	}
+	return d, d.bytes(ctx, a, b)
+}
+
+// bytes compares the digests of two parts.
+func (d *PartDifference) bytes(ctx context.Context, a, b *Part) error {
+	x, err := a.Digest(ctx)
+	if err != nil {
+		return err
+	}
+	y, err := b.Digest(ctx)
+	if err == nil && x != y {
+		d.Changes = append(d.Changes, Change{"sha256", x.String(), y.String()})
+	}
+	return err
 }
 
 // attributes are what the headers of two parts of a format say otherwise.

@@ -76,6 +76,12 @@ func Open(ctx context.Context, path string) (*File, error) {
 	return f, nil
 }
 
+// OpenAt opens what is in the first size bytes of r, which has to stay open while
+// the parts are used.
+func OpenAt(ctx context.Context, r io.ReaderAt, size int64) *Part {
+	return (&opener{ctx: ctx}).open(&Part{source: sourceAt(r, 0, size)}, 0)
+}
+
 func (f *File) openDir(o *opener, path string) error {
 	root, err := os.OpenRoot(path)
 	if err != nil {

@@ -141,8 +141,13 @@ func initrd(t testing.TB, name string, c cpio.Compression) []byte {
 	var b tree.Builder
 	must(t, b.Set("", tree.Inode{Mode: tree.Directory | 0o755, ModTime: epoch}))
 	must(t, b.Add(name, treetest.File(0o755, "content of "+name)))
+	return initrdOf(t, freeze(t, &b), c)
+}
+
+func initrdOf(t testing.TB, tr *tree.Tree, c cpio.Compression) []byte {
+	t.Helper()
 	var out bytes.Buffer
-	must(t, cpio.WriteParts(t.Context(), &out, []cpio.Part{{Tree: freeze(t, &b), Compression: c}}, cpio.Options{}))
+	must(t, cpio.WriteParts(t.Context(), &out, []cpio.Part{{Tree: tr, Compression: c}}, cpio.Options{}))
 	return out.Bytes()
 }
 
