@@ -19,6 +19,7 @@ type Status struct {
 	Snapshots []string         `json:"snapshots"`
 	Pins      []string         `json:"pins"` // of locks, not the mirror's own
 	Offline   bool             `json:"offline"`
+	Store     *StoreStatus     `json:"store,omitempty"` // that is shared with others
 	Metrics   Metrics          `json:"metrics"`
 }
 
@@ -44,7 +45,7 @@ type RootStatus struct {
 
 // Status tells what there is, without a look at each blob.
 func (m *Mirror) Status() Status {
-	s := Status{Snapshots: m.Snapshots(), Offline: m.offline.Load(), Metrics: m.Metrics(), Upstreams: []UpstreamStatus{}, Pins: []string{}}
+	s := Status{Snapshots: m.Snapshots(), Offline: m.offline.Load(), Store: m.share.status(), Metrics: m.Metrics(), Upstreams: []UpstreamStatus{}, Pins: []string{}}
 	for _, up := range m.upstreams {
 		u := UpstreamStatus{Prefix: up.Prefix, Roots: []RootStatus{}}
 		for _, base := range up.bases {

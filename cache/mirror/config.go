@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/samebits/samebits/cache/mirror/share"
 	"github.com/samebits/samebits/fetch/web"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -54,6 +55,9 @@ type Config struct {
 	// Budget is how many bytes the cache may take; 0 sets no limit. Only
 	// what no pin names is evicted for it, least recently used first.
 	Budget int64
+	// Share is the store that this mirror has in common with others; nil for
+	// none. docs/mirror-store.md describes it.
+	Share share.Store
 	// Offline has the mirror serve only what it has.
 	Offline bool
 

@@ -52,6 +52,7 @@ func (f *flight) fill(ctx context.Context, m *Mirror, partial fetch.Partial) err
 			return err
 		}
 	}
+	f.places = m.share.before(f.want, f.places, m.digestBehind(f.want))
 	if len(f.places) == 0 {
 		return fmt.Errorf("nobody is known who has %s: %w", f.path, fs.ErrNotExist)
 	}
@@ -147,6 +148,7 @@ func (f *flight) fromPlace(ctx context.Context, m *Mirror, p progress, pl place)
 		}
 		if isBad(err) {
 			m.count.badFiles.Add(1)
+			m.share.bad(pl)
 			m.event(event{what: "refused", prefix: f.up.Prefix, path: pl.path, digest: f.want.digest, size: f.want.size, note: pl.source.Name() + ": " + err.Error()})
 			return errors.Join(err, p.Reset())
 		}
@@ -166,9 +168,12 @@ func (f *flight) once(ctx context.Context, m *Mirror, p progress, pl place, vali
 	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	m.count.upstreamGets.Add(1)
+	_, shared := pl.source.(sharedSource)
+	if !shared {
+		m.count.upstreamGets.Add(1)
+	}
 	defer func() {
-		if err != nil && !missing(err) {
+		if !shared && err != nil && !missing(err) {
 			m.count.upstreamFails.Add(1)
 		}
 	}()

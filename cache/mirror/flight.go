@@ -71,6 +71,7 @@ func (f *flight) run(ctx context.Context, m *Mirror) {
 	got, err := f.fetch(ctx, m)
 	if err == nil {
 		m.store.arrived(got)
+		m.share.arrived(got)
 	}
 	// From now on new clients look into the store, or start another flight.
 	m.flightMu.Lock()

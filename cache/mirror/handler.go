@@ -32,7 +32,7 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.refuseMethod(w, r)
 	case path == "healthz":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte("ok\n"))
+		_, _ = w.Write([]byte("ok\n" + m.share.health()))
 	case path == "":
 		m.serveHome(w, r)
 	default:

@@ -108,14 +108,20 @@ func (m *Mirror) pinFrozen(ctx context.Context, up *upstream, l *loaded) error {
 func (m *Mirror) Pin(ctx context.Context, name string, lock *lockfile.Lock) error {
 	c, release := m.store.acquire()
 	defer release()
-	return c.Pin(ctx, name, lock)
+	if err := c.Pin(ctx, name, lock); err != nil {
+		return err
+	}
+	return m.share.pinned(name, lock)
 }
 
 // Unpin removes a pin. The error wraps fs.ErrNotExist where there is none.
 func (m *Mirror) Unpin(ctx context.Context, name string) error {
 	c, release := m.store.acquire()
 	defer release()
-	return c.Unpin(ctx, name)
+	if err := c.Unpin(ctx, name); err != nil {
+		return err
+	}
+	return m.share.pinned(name, nil)
 }
 
 // housekeeping runs until the Mirror is closed.
@@ -246,7 +252,7 @@ func (m *Mirror) Evict(ctx context.Context) (*cache.Pruned, error) {
 	var rest []lockfile.Entry
 	for _, b := range blobs {
 		total += b.Size
-		if len(b.Pins) == 0 && !m.replaceable(ctx, b.Digest) {
+		if len(b.Pins) == 0 && !m.replaceable(ctx, b.Digest) && !m.share.has(ctx, b.Digest) {
 			rest = append(rest, lockfile.Entry{Digest: b.Digest, Path: "sha256/" + b.Digest.String()})
 		}
 	}

@@ -46,6 +46,7 @@ type Mirror struct {
 	resolved   resolvedCache
 	bindings   bindings
 	hot        hotFiles
+	share      *sharing // nil where nothing is shared
 	pinMu      sync.Mutex
 	snapshots  snapshots
 	offline    atomic.Bool
@@ -65,6 +66,9 @@ func Open(config Config) (*Mirror, error) {
 	m.rootClient = &http.Client{Transport: config.Client.Transport(), CheckRedirect: checkRedirect}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	if err := m.open(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	if err := m.openShare(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	m.background.Go(m.housekeeping)

@@ -97,6 +97,11 @@ func (m *Mirror) resolve(ctx context.Context, client string, up *upstream, path 
 	if w, ok := m.resolvePackage(ctx, up, path, roots); ok {
 		return m.packageTarget(up, path, w), nil
 	}
+	if m.share.learn(ctx) {
+		if w, ok := m.resolvePackage(ctx, up, path, roots); ok {
+			return m.packageTarget(up, path, w), nil
+		}
+	}
 	return nil, errUnnamed
 }
 
@@ -132,6 +137,7 @@ func (m *Mirror) resolveMetadata(ctx context.Context, client string, up *upstrea
 	if len(known) == 0 && !m.offline.Load() {
 		known = m.establish(ctx, up, roots)
 	}
+	m.share.lookFor(ctx, client, known, path)
 	for _, r := range known {
 		for _, l := range []*loaded{m.bindings.bound(client, r), r.peek()} {
 			if l == nil {

@@ -46,6 +46,7 @@ type root struct {
 // can be asked. stale says why the set may be old; err that there is none.
 func (r *root) fresh(ctx context.Context) (l *loaded, stale, err error) {
 	m := r.up.m
+	m.share.look(ctx, r)
 	r.mu.Lock()
 	if m.offline.Load() {
 		defer r.mu.Unlock()
@@ -146,7 +147,7 @@ func (r *root) advance(ctx context.Context) error {
 			return err
 		}
 		if err = r.complete(ctx, next, chase == chases-1); err == nil {
-			return r.commit(ctx, next)
+			return r.up.m.share.commit(ctx, r, next)
 		}
 		if !missing(err) && !isBad(err) {
 			return err
@@ -266,20 +267,30 @@ func (r *root) complete(ctx context.Context, next *loaded, last bool) error {
 	return g.Wait()
 }
 
+// stamp says when a new set was taken, and gives it a time that is later than
+// that of the current one and of another, which may be nil.
+func (r *root) stamp(next *loaded, other *record) {
+	now := time.Now().UTC()
+	rec := next.rec
+	rec.Adopted, rec.Stamp = now, now.Truncate(time.Second)
+	if !rec.Date.IsZero() && rec.Date.Before(rec.Stamp) {
+		rec.Stamp = rec.Date.UTC()
+	}
+	if current := r.peek(); current != nil && !rec.Stamp.After(current.rec.Stamp) {
+		rec.Stamp = current.rec.Stamp.Add(time.Second)
+	}
+	if other != nil && !rec.Stamp.After(other.Stamp) {
+		rec.Stamp = other.Stamp.Add(time.Second)
+	}
+}
+
 // commit makes a set the current one.
 func (r *root) commit(ctx context.Context, next *loaded) error {
 	m := r.up.m
-	now := time.Now().UTC().Truncate(time.Second)
 	rec := next.rec
-	rec.Adopted, rec.Stamp = time.Now().UTC(), now
-	if !rec.Date.IsZero() && rec.Date.Before(now) {
-		rec.Stamp = rec.Date.UTC()
-	}
+	now := time.Now().UTC().Truncate(time.Second)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.current != nil && !rec.Stamp.After(r.current.rec.Stamp) {
-		rec.Stamp = r.current.rec.Stamp.Add(time.Second)
-	}
 	id, err := m.state.saveRecord(rec)
 	if err != nil {
 		return err

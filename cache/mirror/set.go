@@ -78,6 +78,9 @@ func (l *loaded) atHand() []*File {
 
 // load reads a set that is kept. Its files were checked when they came in.
 func (m *Mirror) load(ctx context.Context, up *upstream, id string) (*loaded, error) {
+	if err := m.share.ensureSet(ctx, up, id); err != nil {
+		return nil, fmt.Errorf("read a set of %s: %w", up.Prefix, err)
+	}
 	m.loadMu.Lock()
 	defer m.loadMu.Unlock()
 	if l, ok := m.loadedSets[id]; ok {

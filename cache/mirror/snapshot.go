@@ -126,6 +126,7 @@ func (m *Mirror) Freeze(ctx context.Context) (*Snapshot, error) {
 	if len(snap.Sets) == 0 {
 		return nil, errors.New("there is nothing to freeze: no client has asked for an archive yet")
 	}
+	m.share.claim(ctx, snap)
 	if err := m.snapshots.add(snap); err != nil {
 		return nil, fmt.Errorf("freeze: %w", err)
 	}

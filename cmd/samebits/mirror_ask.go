@@ -264,6 +264,7 @@ func statusText(st mirror.Status, now time.Time) string {
 	if len(st.Pins) > 0 {
 		fmt.Fprintf(&b, "pins      %s\n", strings.Join(st.Pins, ", "))
 	}
+	b.WriteString(storeText(st.Store, now))
 	if st.Offline {
 		b.WriteString("offline: no upstream is asked\n")
 	}

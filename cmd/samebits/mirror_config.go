@@ -42,6 +42,7 @@ type mirrorFile struct {
 	Limits    mirrorLimits     `yaml:"limits"`
 	Budget    byteSize         `yaml:"budget"`
 	Freeze    schedule         `yaml:"freeze"`
+	Store     storeURL         `yaml:"store"`
 	Offline   bool             `yaml:"offline"`
 	Fresh     timeSpan         `yaml:"fresh"`
 }

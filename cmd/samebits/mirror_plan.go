@@ -86,6 +86,9 @@ func (s *session) planMirror(f *mirrorFile, name string) (*mirrorPlan, error) {
 		return nil, err
 	}
 	s.planClient(p, sys)
+	if err := s.planStore(p, f); err != nil {
+		return nil, err
+	}
 	return p, p.mirror.Check()
 }
 

@@ -54,6 +54,21 @@ func WriteMetrics(w io.Writer, s mirror.Status, now time.Time) error {
 		metric(g.name, "gauge", g.help)
 		fmt.Fprintf(&b, "samebits_mirror_%s %d\n", g.name, g.value)
 	}
+	if st := s.Store; st != nil {
+		for _, g := range []struct {
+			name, kind, help string
+			value            int64
+		}{
+			{"store_failing", "gauge", "Whether the store that mirrors share cannot be used.", flag(st.Error != "")},
+			{"store_queued", "gauge", "Blobs that are yet to be uploaded to the store.", int64(st.Queued)},
+			{"store_hits_total", "counter", "Files that came from the store.", st.Hits},
+			{"store_uploads_total", "counter", "Files that were handed to the store.", st.Uploads},
+			{"store_bad_total", "counter", "Objects of the store that are not what they should be.", st.Bad},
+		} {
+			metric(g.name, g.kind, g.help)
+			fmt.Fprintf(&b, "samebits_mirror_%s %d\n", g.name, g.value)
+		}
+	}
 	metric("set_age_seconds", "gauge", "How long ago the archive published the set that is served.")
 	for _, u := range s.Upstreams {
 		for _, r := range u.Roots {

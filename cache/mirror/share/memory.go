@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/samebits/samebits/fetch"
 	"github.com/samebits/samebits/lockfile"
@@ -18,6 +19,7 @@ import (
 type Memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte
+	written map[string]time.Time
 	broken  error
 }
 
@@ -34,10 +36,8 @@ func (m *Memory) Name() string { return "memory" }
 
 func (m *Memory) Serves(lockfile.Entry) bool { return true }
 
-func blobKey(d lockfile.Digest) string { return "blobs/sha256/" + d.String() }
-
-func (m *Memory) Open(ctx context.Context, req fetch.Request) (*fetch.Body, error) {
-	data, tag, err := m.Get(ctx, blobKey(req.Entry.Digest))
+func (m *Memory) Open(_ context.Context, req fetch.Request) (*fetch.Body, error) {
+	data, tag, err := m.get(BlobKey(req.Entry.Digest))
 	if err != nil {
 		return nil, err
 	}
@@ -45,32 +45,73 @@ func (m *Memory) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 	return &fetch.Body{ReadCloser: io.NopCloser(bytes.NewReader(data[at:])), Offset: at, Size: int64(len(data)), Validator: tag}, nil
 }
 
-func (m *Memory) PutBlob(ctx context.Context, f fetch.File) error {
+func (m *Memory) PutBlob(ctx context.Context, f fetch.File) (bool, error) {
+	if size, err := m.Size(ctx, f.Entry.Digest); err == nil && size == f.Size {
+		return false, nil
+	}
 	r, err := f.Open(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer r.Close()
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return err
+		return false, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.put(blobKey(f.Entry.Digest), data)
+	m.put(BlobKey(f.Entry.Digest), data)
+	return m.broken == nil, m.broken
+}
+
+func (m *Memory) Size(_ context.Context, d lockfile.Digest) (int64, error) {
+	data, _, err := m.get(BlobKey(d))
+	return int64(len(data)), err
+}
+
+// Damage writes an object whatever is there; tests do it.
+func (m *Memory) Damage(key string, data []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.put(key, data)
+}
+
+// Age has all objects be written so much earlier.
+func (m *Memory) Age(by time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, at := range m.written {
+		m.written[key] = at.Add(-by)
+	}
+}
+
+func (m *Memory) Delete(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken == nil {
+		delete(m.objects, key)
+	}
 	return m.broken
 }
 
 func (m *Memory) put(key string, data []byte) {
 	if m.objects == nil {
-		m.objects = map[string][]byte{}
+		m.objects, m.written = map[string][]byte{}, map[string]time.Time{}
 	}
 	if m.broken == nil {
-		m.objects[key] = bytes.Clone(data)
+		m.objects[key], m.written[key] = bytes.Clone(data), time.Now()
 	}
 }
 
 func (m *Memory) Get(_ context.Context, key string) ([]byte, string, error) {
+	data, tag, err := m.get(key)
+	if err == nil && len(data) > MaxObject {
+		return nil, tag, fmt.Errorf("%s: %w", key, ErrTooLarge)
+	}
+	return data, tag, err
+}
+
+func (m *Memory) get(key string) ([]byte, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	data, ok := m.objects[key]
@@ -103,7 +144,7 @@ func (m *Memory) List(_ context.Context, prefix string) ([]Object, error) {
 	var out []Object
 	for key, data := range m.objects {
 		if strings.HasPrefix(key, prefix) {
-			out = append(out, Object{key, tagOf(data), int64(len(data))})
+			out = append(out, Object{key, tagOf(data), int64(len(data)), m.written[key]})
 		}
 	}
 	slices.SortFunc(out, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })

@@ -11,12 +11,14 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/samebits/samebits/fetch"
 	"github.com/samebits/samebits/fetch/s3"
 	"github.com/samebits/samebits/fetch/web"
+	"github.com/samebits/samebits/lockfile"
 )
 
 // S3 is a Store in a bucket. Blobs go through [s3.Bucket], so that what "cache
@@ -58,11 +60,38 @@ func OpenS3(client *web.Client, config s3.Config) (*S3, error) {
 	return s, nil
 }
 
-// PutBlob stores a file under its digest unless it is there.
-func (s *S3) PutBlob(ctx context.Context, f fetch.File) error {
-	_, err := s.sink.Put(ctx, f)
-	return err
+// PutBlob stores a file under its digest unless one of its size, and of its
+// SHA-256 where the store tells that, is there.
+func (s *S3) PutBlob(ctx context.Context, f fetch.File) (bool, error) {
+	sent, err := s.sink.Put(ctx, f)
+	if err != nil {
+		err = fmt.Errorf("write %s of %s: %w", BlobKey(f.Entry.Digest), s.Name(), err)
+	}
+	return sent, err
 }
+
+// Size asks for the head of a blob.
+func (s *S3) Size(ctx context.Context, d lockfile.Digest) (int64, error) {
+	_, header, err := s.do(ctx, http.MethodHead, s.key(BlobKey(d)), "", nil)
+	if err == nil {
+		var size int64
+		if size, err = strconv.ParseInt(header.Get("Content-Length"), 10, 64); err == nil {
+			return size, nil
+		}
+	}
+	return 0, fmt.Errorf("read the head of %s of %s: %w", BlobKey(d), s.Name(), err)
+}
+
+// Delete removes an object. Stores answer alike where there is none.
+func (s *S3) Delete(ctx context.Context, key string) error {
+	_, _, err := s.do(ctx, http.MethodDelete, s.key(key), "", nil)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete %s of %s: %w", key, s.Name(), err)
+	}
+	return nil
+}
+
+func (s *S3) key(key string) string { return path.Join(s.config.Prefix, key) }
 
 // do sends a request. The body of the answer has at most MaxObject bytes.
 func (s *S3) do(ctx context.Context, method, path, query string, body []byte, header ...string) ([]byte, http.Header, error) {
@@ -85,8 +114,8 @@ func (s *S3) do(ctx context.Context, method, path, query string, body []byte, he
 	case err != nil:
 		return nil, nil, err
 	case len(data) > MaxObject:
-		return nil, nil, fmt.Errorf("it is larger than %d bytes", MaxObject)
-	case resp.StatusCode != http.StatusOK:
+		return nil, resp.Header, ErrTooLarge
+	case resp.StatusCode != http.StatusOK && (method != http.MethodDelete || resp.StatusCode != http.StatusNoContent):
 		return nil, nil, refusal(resp.StatusCode, data)
 	}
 	return data, resp.Header, nil
@@ -123,9 +152,9 @@ func printable(s string) string {
 
 // Get returns an object and its ETag.
 func (s *S3) Get(ctx context.Context, key string) ([]byte, string, error) {
-	data, header, err := s.do(ctx, http.MethodGet, path.Join(s.config.Prefix, key), "", nil)
+	data, header, err := s.do(ctx, http.MethodGet, s.key(key), "", nil)
 	if err != nil {
-		return nil, "", fmt.Errorf("read %s of %s: %w", key, s.Name(), err)
+		return nil, header.Get("ETag"), fmt.Errorf("read %s of %s: %w", key, s.Name(), err)
 	}
 	return data, header.Get("ETag"), nil
 }
@@ -136,7 +165,7 @@ func (s *S3) Put(ctx context.Context, key string, data []byte, was string) (stri
 	if was != "" {
 		condition = []string{"If-Match", was}
 	}
-	_, header, err := s.do(ctx, http.MethodPut, path.Join(s.config.Prefix, key), "", data, condition...)
+	_, header, err := s.do(ctx, http.MethodPut, s.key(key), "", data, condition...)
 	if was != "" && errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: %w", err, ErrConflict)
 	}
@@ -147,7 +176,7 @@ func (s *S3) Put(ctx context.Context, key string, data []byte, was string) (stri
 }
 
 // maxPages bounds a list, at 1000 objects a page.
-const maxPages = 10_000
+const maxPages = 1000
 
 // List returns the objects whose keys begin with prefix.
 func (s *S3) List(ctx context.Context, prefix string) ([]Object, error) {
@@ -185,8 +214,9 @@ func parseList(data []byte, root string) (out []Object, next string, err error) 
 		IsTruncated           bool
 		NextContinuationToken string
 		Contents              []struct {
-			Key, ETag string
-			Size      int64
+			Key, ETag    string
+			Size         int64
+			LastModified time.Time
 		}
 	}
 	if err := xml.Unmarshal(data, &page); err != nil {
@@ -194,7 +224,7 @@ func parseList(data []byte, root string) (out []Object, next string, err error) 
 	}
 	for _, c := range page.Contents {
 		if key, ok := strings.CutPrefix(c.Key, root); ok && c.Size >= 0 {
-			out = append(out, Object{key, c.ETag, c.Size})
+			out = append(out, Object{key, c.ETag, c.Size, c.LastModified})
 		}
 	}
 	if page.IsTruncated && page.NextContinuationToken == "" {

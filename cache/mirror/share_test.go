@@ -1,0 +1,199 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/samebits/samebits/cache/mirror/share"
+	"github.com/samebits/samebits/lockfile"
+)
+
+// twins are two mirrors of one archive that share a store.
+func twins(t *testing.T) (*repo, *origin, *share.Memory, [2]*rig) {
+	r := newRepo(t)
+	r.build("p", "1", 200_000)
+	o := newOrigin(t, r.publish())
+	s := &share.Memory{}
+	var rigs [2]*rig
+	for i := range rigs {
+		rigs[i] = newRig(t, debianAt(o, r.keys()), func(c *Config) { c.Share, c.Fresh = s, time.Nanosecond })
+	}
+	return r, o, s, rigs
+}
+
+// settle has a mirror hand over and take in all that there is.
+func settle(t *testing.T, rigs ...*rig) {
+	t.Helper()
+	for range 2 {
+		for _, r := range rigs {
+			s := r.Mirror.share
+			if err := errors.Join(s.uploadQueue(t.Context()), s.round(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// die has upstream answer nothing but errors.
+func die(o *origin) { o.set(map[string][]byte{}) }
+
+const debPath = "pool/main/p_1_amd64.deb"
+
+// fill has a mirror fetch the whole archive.
+func (r *rig) fill(files map[string][]byte) {
+	for _, path := range []string{"dists/one/InRelease", "dists/one/main/binary-amd64/Packages.xz", debPath} {
+		r.want("/debian/"+path, 200, files[path])
+	}
+	r.waitIndexed()
+}
+
+// What one mirror has fetched another serves when upstream is gone.
+func TestAColdMirrorServesWhatAnotherFetched(t *testing.T) {
+	r, o, _, rigs := twins(t)
+	files := r.files()
+	rigs[0].fill(files)
+	settle(t, rigs[:]...)
+	die(o)
+	rigs[1].fill(files)
+	if a, b := rigs[0].current("dists/one/InRelease").peek(), rigs[1].current("dists/one/InRelease").peek(); a.id != b.id {
+		t.Errorf("two mirrors show the sets %s and %s", a.id, b.id)
+	}
+	a, b := rigs[0].Mirror.History("p", "", ""), rigs[1].Mirror.History("p", "", "")
+	if len(a) == 0 || !slices.Equal(a, b) {
+		t.Errorf("the histories differ: %v and %v", a, b)
+	}
+}
+
+// A set that is older than the one in the store is not put in its place.
+func TestMirrorsAgreeOnTheNewestSet(t *testing.T) {
+	r, o, _, rigs := twins(t)
+	old := r.files()
+	for _, one := range rigs {
+		one.want("/debian/dists/one/InRelease", 200, old["dists/one/InRelease"])
+	}
+	time.Sleep(1100 * time.Millisecond) // the date of a set has whole seconds
+	r.build("q", "1", 1000)
+	next := r.publish()
+	o.set(next)
+	rigs[0].want("/debian/dists/one/InRelease", 200, next["dists/one/InRelease"])
+	o.set(old) // upstream shows another client an older state
+	rigs[1].want("/debian/dists/one/InRelease", 200, next["dists/one/InRelease"])
+	rigs[0].want("/debian/dists/one/InRelease", 200, next["dists/one/InRelease"])
+	a, b := rigs[0].current("dists/one/InRelease").peek(), rigs[1].current("dists/one/InRelease").peek()
+	if a.id != b.id || !a.rec.Stamp.Equal(b.rec.Stamp) {
+		t.Errorf("they show %s and %s", a.id, b.id)
+	}
+}
+
+// A store that is away harms no client; what was fetched meanwhile is uploaded
+// when it is back, also by a mirror that was restarted.
+func TestAStoreThatIsAway(t *testing.T) {
+	r, o, s, rigs := twins(t)
+	files := r.files()
+	s.Break(errors.New("it is away"))
+	rigs[0].fill(files)
+	if _, body := rigs[0].mustGet("/healthz"); !strings.HasPrefix(string(body), "ok\n") || !strings.Contains(string(body), "cannot be used") {
+		t.Errorf("/healthz says %q", body)
+	}
+	if st := rigs[0].Mirror.Status().Store; st == nil || st.Error == "" || st.Queued == 0 {
+		t.Errorf("the status is %+v", st)
+	}
+	rigs[0].restart()
+	s.Break(nil)
+	rigs[0].want("/debian/dists/one/InRelease", 200, files["dists/one/InRelease"])
+	settle(t, rigs[:]...)
+	if st := rigs[0].Mirror.Status().Store; st.Error != "" || st.Queued != 0 {
+		t.Errorf("the status is %+v", st)
+	}
+	die(o)
+	rigs[1].fill(files)
+}
+
+// Pins and frozen states reach the other mirror, and pins are removed there.
+func TestPinsAndSnapshotsAreShared(t *testing.T) {
+	r, o, _, rigs := twins(t)
+	files := r.files()
+	rigs[0].fill(files)
+	lock := &lockfile.Lock{Entries: []lockfile.Entry{{Path: "p.deb", Digest: lockfile.DigestOf(files[debPath])}}}
+	if err := rigs[0].Mirror.Pin(context.Background(), "web", lock); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := rigs[0].Mirror.Freeze(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, rigs[:]...)
+	if pins := rigs[1].Mirror.Status().Pins; !slices.Equal(pins, []string{"web"}) {
+		t.Errorf("the other has the pins %v", pins)
+	}
+	die(o)
+	at := "/snapshot/" + snap.Time.Format(timestampForm) + "/debian/"
+	for _, path := range []string{"dists/one/InRelease", "dists/one/main/binary-amd64/Packages.xz", debPath} {
+		rigs[1].want(at+path, 200, files[path])
+	}
+	if err := rigs[1].Mirror.Unpin(context.Background(), "web"); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, rigs[1], rigs[0])
+	if pins := rigs[0].Mirror.Status().Pins; len(pins) != 0 {
+		t.Errorf("pins that were removed: %v", pins)
+	}
+}
+
+// What the store has been made to say is not believed.
+func TestAForgedStoreIsNotBelieved(t *testing.T) {
+	r, _, s, rigs := twins(t)
+	files := r.files()
+	rigs[0].fill(files)
+	settle(t, rigs[0])
+	current := rigs[0].current("dists/one/InRelease").peek()
+	forged := *current.rec
+	forged.Stamp = forged.Stamp.Add(time.Hour)
+	ctx := context.Background()
+	if err := rigs[0].Mirror.share.point(ctx, rigs[0].current("dists/one/InRelease"), forged.id(), nil, ""); !errors.Is(err, share.ErrConflict) {
+		t.Errorf("a root was written over: %v", err)
+	}
+	if _, err := parseRecord(forged.id(), []byte("{}")); err == nil {
+		t.Error("a set is believed that is not the one of its name")
+	}
+	_ = s
+	rigs[1].fill(files)
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add("0", []byte(`{"prefix":"debian","files":[{"path":"a"}]}`))
+	f.Fuzz(func(t *testing.T, id string, data []byte) {
+		if rec, err := parseRecord(id, data); err == nil && rec.id() != id {
+			t.Error("another set")
+		}
+	})
+}
+
+func FuzzSharedLines(f *testing.F) {
+	f.Add([]byte(strings.Repeat("0", 64) + " 1 20261121T033000Z debian debian pool/a a 1 amd64\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, s := range parseHistory(data) {
+			if again, ok := parseSeen(s.line()); !ok || again.Path != s.Path {
+				t.Errorf("%+v is not read as it is written", s)
+			}
+		}
+		for line := range strings.Lines(string(data)) {
+			parseIdentity(line)
+		}
+	})
+}
+
+func TestTheStateOfAMirrorKeepsItsQueue(t *testing.T) {
+	_, _, s, rigs := twins(t)
+	s.Break(errors.New("away"))
+	rigs[0].want("/debian/"+"dists/one/InRelease", 200, nil)
+	entries, err := os.ReadDir(rigs[0].Mirror.share.path(queueDir))
+	if err != nil || len(entries) == 0 {
+		t.Errorf("%d files are queued, error %v", len(entries), err)
+	}
+}
