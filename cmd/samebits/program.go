@@ -64,7 +64,7 @@ func (p *program) app() *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			group("lock", "make, read, fetch and install locks",
-				p.lockGenerate(), p.lockInstall(), p.lockFetch(), p.lockInspect(), p.lockDiff(), p.lockUpdate(), p.lockPull()),
+				p.lockGenerate(), p.lockInstall(), p.lockFetch(), p.lockInspect(), p.lockDiff(), p.lockUpdate(), p.lockResolve(), p.lockPull()),
 			group("cache", "look after the files that were fetched",
 				p.cacheInfo(), p.cacheList(), p.cacheVerify(), p.cacheExport(), p.cacheImport(), p.cachePush(), p.cachePrune(), p.cachePin(), p.cacheUnpin()),
 			group("image", "make images of locked packages",
