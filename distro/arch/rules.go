@@ -46,6 +46,12 @@ func (Distro) Rules() []distro.Rule {
 			Rewrite: clampJavaStore,
 		},
 		{
+			Name:    "certificate-bundles",
+			Reason:  "p11-kit writes certificates in the order in which the file system names their files, which differs from host to host",
+			Edit:    []string{"etc/ca-certificates/extracted/*.pem", "etc/ca-certificates/extracted/*.crt"},
+			Rewrite: sortBundle,
+		},
+		{
 			Name:   "font-cache",
 			Reason: "the caches of fonts have times of the build, and are made anew when they are missed",
 			Remove: []string{"var/cache/fontconfig/*"},
