@@ -26,6 +26,8 @@ type format struct {
 	name string
 	// stream writes a file; nil for what is written as a directory.
 	stream func(ctx context.Context, w io.Writer, img *Image, o spec.Output) error
+	// file writes a file at random into an empty one, and returns its size.
+	file func(ctx context.Context, f *os.File, img *Image, o spec.Output) (int64, error)
 	// directory writes a directory, of one image or more.
 	directory func(ctx context.Context, path string, images []*Image, o spec.Output) error
 	// many says that several images, of different architectures, go into one.
@@ -42,6 +44,12 @@ var formats = []format{
 	{name: "docker", stream: writeDocker, whole: true},
 	{name: "dir", directory: writeDir},
 	{name: "oci", directory: writeOCI, many: true, whole: true},
+	{name: "disk", file: writeDisk},
+	{name: "ext4", file: writeFileSystem},
+	{name: "squashfs", file: writeFileSystem},
+	{name: "erofs", file: writeFileSystem},
+	{name: "kernel+initrd", directory: writeKernel},
+	{name: "uki", file: writeUKI},
 }
 
 func formatOf(name string) (format, error) {
@@ -68,6 +76,8 @@ func Write(ctx context.Context, images []*Image, o spec.Output, stdout io.Writer
 		return fmt.Errorf("an output of the type %s is a directory and cannot go to standard output", o.Type)
 	case f.directory != nil:
 		err = f.directory(ctx, filepath.Clean(o.Dest), images, o)
+	case f.file != nil && o.Dest == "-":
+		return fmt.Errorf("an output of the type %s is not written in order and cannot go to standard output", o.Type)
 	case o.Dest == "-":
 		err = writeStream(ctx, f, stdout, images[0], o)
 	default:
@@ -82,11 +92,15 @@ func Write(ctx context.Context, images []*Image, o spec.Output, stdout io.Writer
 // writeFile writes a file beside its place, and moves it there when it is
 // whole.
 func writeFile(ctx context.Context, f format, img *Image, o spec.Output) error {
-	out, err := os.CreateTemp(filepath.Dir(o.Dest), "."+filepath.Base(o.Dest)+"-")
+	out, err := besides(o.Dest)
 	if err != nil {
 		return err
 	}
-	err = writeStream(ctx, f, out, img, o)
+	if f.file != nil {
+		err = writeAtRandom(ctx, f, out, img, o)
+	} else {
+		err = writeStream(ctx, f, out, img, o)
+	}
 	if err == nil {
 		err = out.Chmod(0o644)
 	}
@@ -98,6 +112,11 @@ func writeFile(ctx context.Context, f format, img *Image, o spec.Output) error {
 		return errors.Join(err, os.Remove(out.Name()))
 	}
 	return nil
+}
+
+// besides makes a file in the directory of another.
+func besides(name string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
 }
 
 func writeStream(ctx context.Context, f format, w io.Writer, img *Image, o spec.Output) error {
@@ -125,12 +144,20 @@ func writeTar(ctx context.Context, w io.Writer, img *Image, _ spec.Output) error
 
 // Lost says what an output cannot hold of an image; empty where it holds all.
 func Lost(img *Image, o spec.Output) string {
-	if o.Type != "cpio" {
-		return ""
+	switch {
+	case o.Type == "cpio", o.Type == "kernel+initrd", o.Type == "uki":
+		return lost(img, "an initramfs has no extended attributes, such as capabilities", func(string) bool { return true })
+	case o.Type == "squashfs", o.Type == "disk" && o.Root == "squashfs", o.Type == "iso":
+		return lost(img, "squashfs has no POSIX ACLs", func(name string) bool { return strings.HasPrefix(name, "system.posix_acl_") })
 	}
+	return ""
+}
+
+// lost says how many files lose the attributes that a format does not have.
+func lost(img *Image, why string, isLost func(name string) bool) string {
 	n, first := 0, ""
 	for node := range img.Tree.All() {
-		if len(node.Inode().Xattrs) > 0 {
+		if slices.ContainsFunc(node.Inode().Xattrs, func(x tree.Xattr) bool { return isLost(x.Name) }) {
 			if n == 0 {
 				first = tree.Display(node.Path())
 			}
@@ -140,7 +167,7 @@ func Lost(img *Image, o spec.Output) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("an initramfs has no extended attributes, such as capabilities; %d files lose theirs, first %s", n, first)
+	return fmt.Sprintf("%s; %d files lose theirs, first %s", why, n, first)
 }
 
 // writeCpio writes an initramfs. The kernel has no place for extended

@@ -69,6 +69,8 @@ type Options struct {
 	// Compression is that of EROFS ("none", "lz4" or "zstd"; "" is "lz4") or
 	// Squashfs ("zstd" or "gzip"; "" is "zstd").
 	Compression string
+	// DropACLs has a squashfs root go without POSIX ACLs, which it cannot hold.
+	DropACLs bool
 	// Verity guards the root by a hash tree, whose hash the kernel is given.
 	Verity bool
 	// Overlay has the initramfs put memory over the root.

@@ -39,7 +39,7 @@ func writeRoot(ctx context.Context, w io.WriterAt, t *tree.Tree, o Options, s se
 		if err != nil {
 			return 0, err
 		}
-		return squashfs.Write(ctx, w, t, squashfs.Options{Compression: c, Time: seconds32(o.Time)})
+		return squashfs.Write(ctx, w, t, squashfs.Options{Compression: c, Time: seconds32(o.Time), DropACLs: o.DropACLs})
 	}
 	if _, err := compressionOf(o, map[string]bool{"": true, "none": true}); err != nil {
 		return 0, err

@@ -200,8 +200,9 @@ func (s *Spec) checkOutputs() (string, error) {
 			return at + "tag", errors.New("the tag of a pushed image is a part of its dest: oci://HOST/REPOSITORY:TAG")
 		case dests[o.Dest] && o.Dest != "-":
 			return at + "dest", fmt.Errorf("two outputs go to %s", o.Dest)
-		case !slices.Contains([]string{"", "none", "gzip", "zstd"}, o.Compress):
-			return at + "compress", fmt.Errorf("%q is no compression; there are none, gzip and zstd", o.Compress)
+		}
+		if name, err := o.checkSettings(); err != nil {
+			return at + name, err
 		}
 		dests[o.Dest] = true
 	}

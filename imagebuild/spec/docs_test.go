@@ -111,7 +111,7 @@ func compareSchema(t *testing.T, at string, schema map[string]any, typ reflect.T
 		typ = typ.Elem()
 	}
 	switch typ {
-	case reflect.TypeFor[Time](), reflect.TypeFor[Mode]():
+	case reflect.TypeFor[Time](), reflect.TypeFor[Mode](), reflect.TypeFor[Bytes]():
 		return
 	}
 	want := map[reflect.Kind]string{

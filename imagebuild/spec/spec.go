@@ -116,10 +116,33 @@ type Output struct {
 	Compress string `yaml:"compress"`
 	// Tag names the image in layouts and archives.
 	Tag string `yaml:"tag"`
+
+	// Format is that of a disk: "raw" or "qcow2"; by default the ending of Dest
+	// decides.
+	Format string `yaml:"format"`
+	// Size is that of a disk or an ext4 file system, Free what is free in it.
+	Size Size `yaml:"size"`
+	Free Size `yaml:"free"`
+	// Label names the file system of the root.
+	Label string `yaml:"label"`
+	// Root is the file system of a disk's root, and RootCompress what it, or the
+	// initramfs that is the root, is compressed with.
+	Root         string `yaml:"root"`
+	RootCompress string `yaml:"root-compress"`
+	// Verity guards the root by a hash tree, Overlay puts memory over it.
+	Verity  bool `yaml:"verity"`
+	Overlay bool `yaml:"overlay"`
+	// Boot is what the firmware starts, Initramfs where that comes from.
+	Boot      string `yaml:"boot"`
+	Initramfs string `yaml:"initramfs"`
+	// Kernel is the release to boot where there are several, and Cmdline what it
+	// is told besides what it has to be.
+	Kernel  string `yaml:"kernel"`
+	Cmdline string `yaml:"cmdline"`
 }
 
 // OutputTypes are the forms that images are written in.
-var OutputTypes = []string{"dir", "tar", "oci", "docker", "cpio", "manifest"}
+var OutputTypes = []string{"dir", "tar", "oci", "docker", "cpio", "manifest", "disk", "ext4", "squashfs", "erofs", "kernel+initrd", "uki"}
 
 // ID is a number of a user or group; nil where none is given.
 type ID = *uint32

@@ -121,21 +121,31 @@ func TestBadSpecs(t *testing.T) {
 }
 
 func TestParseOutput(t *testing.T) {
-	for text, want := range map[string]string{
-		"root.tar":                   "{tar root.tar  } none",
-		"root.tar.gz":                "{tar root.tar.gz  } gzip",
-		"oci://registry.example/a:b": "{oci oci://registry.example/a:b  } gzip",
-		"type=oci,dest=out,tag=v1":   "{oci out  v1} gzip",
-		"dest=x.tar,compress=zstd":   "{tar x.tar zstd } zstd",
-		"out/":                       "{dir out/  } none",
-		"type=tar,dest=-":            "{tar -  } none",
+	disk := Output{Type: "disk", Dest: "x", Size: size(4 << 30), Root: "erofs", Verity: true, Cmdline: "a=b,c quiet"}
+	for text, want := range map[string]struct {
+		o           Output
+		compression string
+	}{
+		"root.tar":                   {Output{Type: "tar", Dest: "root.tar"}, "none"},
+		"root.tar.gz":                {Output{Type: "tar", Dest: "root.tar.gz"}, "gzip"},
+		"oci://registry.example/a:b": {Output{Type: "oci", Dest: "oci://registry.example/a:b"}, "gzip"},
+		"type=oci,dest=out,tag=v1":   {Output{Type: "oci", Dest: "out", Tag: "v1"}, "gzip"},
+		"dest=x.tar,compress=zstd":   {Output{Type: "tar", Dest: "x.tar", Compress: "zstd"}, "zstd"},
+		"out/":                       {Output{Type: "dir", Dest: "out/"}, "none"},
+		"type=tar,dest=-":            {Output{Type: "tar", Dest: "-"}, "none"},
+		"initrd.img":                 {Output{Type: "cpio", Dest: "initrd.img"}, "none"},
+		"web.img.zst":                {Output{Type: "disk", Dest: "web.img.zst"}, "zstd"},
+		"web.qcow2":                  {Output{Type: "disk", Dest: "web.qcow2"}, "none"},
+		"type=disk,dest=x,size=4GiB,root=erofs,verity,cmdline=a=b,c quiet": {disk, "none"},
+		"type=kernel+initrd,dest=boot/":                                    {Output{Type: "kernel+initrd", Dest: "boot/"}, "none"},
 	} {
 		o, err := ParseOutput(text)
-		if got := fmt.Sprintf("%v %s", o, o.Compression()); err != nil || strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
-			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
+		if err != nil || !reflect.DeepEqual(o, want.o) || o.Compression() != want.compression {
+			t.Errorf("%s: %+v with %s, %v; want %+v with %s", text, o, o.Compression(), err, want.o, want.compression)
 		}
 	}
-	for _, text := range []string{"", "x", "type=oci", "type=x,dest=y", "dest=x", "colour=red,dest=x.tar", "s3://registry.example/a:b", "type=tar,dest=oci://registry.example/a:b", "type=oci,dest=oci://registry.example/a:b,tag=c", "oci://user:secret@registry.example/a", "type=tar,dest=s3://a/b.tar"} {
+	for _, text := range []string{"", "x", "type=oci", "type=x,dest=y", "dest=x", "colour=red,dest=x.tar", "s3://registry.example/a:b", "type=tar,dest=oci://registry.example/a:b", "type=oci,dest=oci://registry.example/a:b,tag=c", "oci://user:secret@registry.example/a", "type=tar,dest=s3://a/b.tar",
+		"type=tar,dest=x,verity", "type=disk,dest=x,size=big", "type=disk,dest=x,verity=yes", "type=disk,dest=x,root=xfs", "dest=x.qcow2,compress=gzip"} {
 		if o, err := ParseOutput(text); err == nil {
 			t.Errorf("%q is %+v", text, o)
 		}
@@ -161,4 +171,19 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("a spec that was read is wrong: %v", s.Check())
 		}
 	})
+}
+
+func size(n Bytes) Size { return &n }
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]Bytes{"0": 0, "4096": 4096, "1KiB": 1024, "512MiB": 512 << 20, "4 GiB": 4 << 30, "8TiB": 8 << 40} {
+		if n, err := ParseSize(text); err != nil || *n != want {
+			t.Errorf("%s: %v, %v; want %d", text, n.Int64(), err, want)
+		}
+	}
+	for _, text := range []string{"", "MiB", "4G", "-1", "1.5GiB", "9000000TiB", "0x10"} {
+		if n, err := ParseSize(text); err == nil {
+			t.Errorf("%q is %d", text, *n)
+		}
+	}
 }
