@@ -97,8 +97,8 @@ func (s *splitter) end() error {
 
 func (o *Options) newCompressor() func(*segment) {
 	if o.Compression == LZ4 {
-		t := new(lz4Table)
-		return func(s *segment) { s.lz4(t) }
+		c := new(lz4Compressor)
+		return func(s *segment) { s.lz4(c) }
 	}
 	level := zstd.SpeedDefault
 	if o.Level > 0 {
@@ -119,25 +119,18 @@ func (o *Options) newCompressor() func(*segment) {
 	}
 }
 
-func (s *segment) lz4(t *lz4Table) {
-	clear(t[:])
+func (s *segment) lz4(c *lz4Compressor) {
+	clear(c.table[:])
 	for begin := 0; begin < len(s.data); {
 		rest := len(s.data) - begin
 		if rest > blockSize {
-			at := len(s.out)
-			s.out = append(s.out, zeros[:]...)[:at]
-			var taken int
-			if s.out, taken = t.compress(s.out, s.data, begin, blockSize); taken > blockSize {
+			if out, taken := c.table.compress(c.block[:0], s.data, begin, blockSize); taken > blockSize {
 				// It has to end where the block does.
-				size := len(s.out) - at
-				s.out = s.out[:at+blockSize]
-				copy(s.out[at+blockSize-size:], s.out[at:at+size])
-				clear(s.out[at : at+blockSize-size])
+				s.out = append(append(s.out, zeros[:blockSize-len(out)]...), out...)
 				s.extents = append(s.extents, extent{taken, 1, false})
 				begin += taken
 				continue
 			}
-			s.out = s.out[:at]
 		}
 		n := min(rest, blockSize)
 		s.plain(s.data[begin : begin+n])

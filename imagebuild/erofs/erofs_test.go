@@ -29,7 +29,7 @@ func readFrom(f *os.File) (*tree.Tree, error) {
 func TestWriter(t *testing.T) {
 	for name, golden := range map[string]string{
 		"plain": "385e80e2d828075398192f5f750c84cc735bb7322f32f503ca7e9503620763ef",
-		"lz4":   "d49c969b465310aa028796fa6c77e251bf9704f2272df7f03f63c4e4dcda1d48",
+		"lz4":   "b00c80ece1db0e038393019eddcdfadef10b34a2b1823c3419d1a6f325665b78",
 		"zstd":  "03ae5d05c9352f27be94d4399969e3a5292a5680bf0513fd1b29ba66af1640a8",
 	} {
 		t.Run(name, func(t *testing.T) {

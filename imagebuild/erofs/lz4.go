@@ -13,13 +13,23 @@ const (
 	lz4SkipBits   = 6 // after so many tries by one, tries get further apart
 	lz4RunMask    = 15
 	lz4FewestSrc  = lz4LastMatch + 1
-	lz4Multiplier = 2654435761
+	lz4Multiplier = 889523592379
 )
 
 // lz4Table has, for a hash, where its four bytes were met last, plus one. It
 // serves all clusters of a segment: what was met before a cluster's beginning is
 // none of its matches.
 type lz4Table [1 << lz4HashBits]uint32
+
+// lz4Compressor makes clusters, for one goroutine.
+type lz4Compressor struct {
+	table lz4Table
+	block [blockSize]byte
+}
+
+// lz4Hash is that of the first five bytes of eight, since matches of four are
+// rarely worth it.
+func lz4Hash(v uint64) uint64 { return v << 24 * lz4Multiplier >> (64 - lz4HashBits) }
 
 func lz4Extra(n int) int {
 	if n < lz4RunMask {
@@ -49,12 +59,12 @@ func (t *lz4Table) compress(dst, src []byte, begin, room int) ([]byte, int) {
 		tries := 1 << lz4SkipBits
 		from := -1
 		for at < last {
-			v := little.Uint32(src[at:])
-			h := v * lz4Multiplier >> (32 - lz4HashBits)
+			v := little.Uint64(src[at:])
+			h := lz4Hash(v)
 			met := int(t[h]) - 1
 			t[h] = uint32(at + 1)
 			// The cluster before may have been looked at further than it goes.
-			if met >= begin && met < at && at-met <= lz4MaxBack && little.Uint32(src[met:]) == v {
+			if met >= begin && uint(at-met-1) < lz4MaxBack && little.Uint32(src[met:]) == uint32(v) {
 				from = met
 				break
 			}
@@ -91,7 +101,7 @@ func (t *lz4Table) compress(dst, src []byte, begin, room int) ([]byte, int) {
 			break
 		}
 		if at < last {
-			t[little.Uint32(src[at-2:])*lz4Multiplier>>(32-lz4HashBits)] = uint32(at - 2 + 1)
+			t[lz4Hash(little.Uint64(src[at-2:]))] = uint32(at - 2 + 1)
 		}
 	}
 	literals := min(len(src)-anchor, full-len(dst)-1)
