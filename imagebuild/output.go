@@ -14,7 +14,6 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/compress"
 	"github.com/samebits/samebits/imagebuild/cpio"
-	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/oci"
 	"github.com/samebits/samebits/imagebuild/spec"
 	"github.com/samebits/samebits/imagebuild/tar"
@@ -147,6 +146,8 @@ func Lost(img *Image, o spec.Output) string {
 	switch {
 	case o.Type == "cpio", o.Type == "kernel+initrd", o.Type == "uki":
 		return lost(img, "an initramfs has no extended attributes, such as capabilities", func(string) bool { return true })
+	case o.Type == "dir" && os.Geteuid() == 0 && !devicesHere():
+		return lostDevices(img.Tree)
 	case o.Type == "squashfs", o.Type == "disk" && o.Root == "squashfs", o.Type == "iso":
 		return lost(img, "squashfs has no POSIX ACLs", func(name string) bool { return strings.HasPrefix(name, "system.posix_acl_") })
 	}
@@ -178,19 +179,6 @@ func writeCpio(ctx context.Context, w io.Writer, img *Image, _ spec.Output) erro
 
 func writeManifest(_ context.Context, w io.Writer, img *Image, _ spec.Output) error {
 	return tree.WriteManifest(w, img.Tree)
-}
-
-// writeDir writes a directory. Who is not root gets a record of what the
-// directory cannot hold beside it.
-func writeDir(ctx context.Context, path string, images []*Image, _ spec.Output) error {
-	if os.Geteuid() == 0 {
-		return dir.Write(ctx, path, images[0].Tree, dir.Options{})
-	}
-	record, err := os.Create(path + ".mtree")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Write(ctx, path, images[0].Tree, dir.Options{Record: record}), record.Close())
 }
 
 // layerArchive packs layers as our tar.
