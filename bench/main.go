@@ -39,6 +39,7 @@ var benchmarks = []benchmark{
 	{"many", "Look through a cache of 10,000 files of 4 KiB", benchMany},
 	{"image", "Make a minimal Debian of packages at hand", benchImage},
 	{"image-alpine", "Make an OCI image of 47 packages of Alpine at hand", benchImageAlpine},
+	{"filesystems", "Write 250 MB of /usr as file systems", benchFilesystems},
 	{"mirror", "Serve packages from a mirror", benchMirror},
 	{"install", "Install more than 100 packages into a minimal root", benchInstall},
 }
@@ -55,6 +56,13 @@ type bench struct {
 func (b *bench) atEnd(f func()) { b.cleanups = append(b.cleanups, f) }
 
 func main() {
+	if len(os.Args) == 6 && os.Args[1] == childArgument {
+		if err := writeFilesystem(os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	binary := flag.String("samebits", "./samebits", "the binary to measure")
 	only := flag.String("only", "", "names of benchmarks, with commas between; all of them if empty")
 	rounds := flag.Int("rounds", 5, "how often each contestant runs")
