@@ -16,12 +16,19 @@ import (
 // ServeHTTP answers one request.
 func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.count.requests.Add(1)
+	if r.ContentLength != 0 {
+		// A request with a body is the last of its connection: where a body
+		// ends can be read in two ways, the end of a connection cannot.
+		w.Header().Set("Connection", "close")
+	}
 	if r.Method == http.MethodConnect {
 		m.refuse(w, http.StatusMethodNotAllowed, "this mirror does not tunnel: what HTTPS hides cannot be kept. Use the mirror's own address in place of the archive's, as in http://this.mirror:3142/debian, or http in place of https for archives that are signed\n")
 		return
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/")
 	switch {
+	case r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		m.refuseMethod(w, r)
 	case !m.mayRead(r):
 		m.unauthorized(w, r)
 	case r.URL.IsAbs() || r.URL.Host != "":
@@ -44,8 +51,7 @@ func onlyRead(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength == 0
 }
 
-// refuseMethod answers what is not onlyRead. What a body holds is nobody's
-// next request: the connection ends.
+// refuseMethod answers what is not onlyRead, and ends the connection.
 func (m *Mirror) refuseMethod(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))

@@ -86,27 +86,6 @@ func TestNoPathLeavesTheArchive(t *testing.T) {
 	}
 }
 
-func TestSmuggling(t *testing.T) {
-	_, _, r := simple(t, nil)
-	updated(r)
-	get := "GET " + smallPath + " HTTP/1.1\r\n"
-	for name, text := range map[string]string{
-		"two hosts":         get + "Host: a\r\nHost: b\r\n\r\n",
-		"no host":           get + "\r\n",
-		"two lengths":       get + "Host: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello",
-		"odd encoding":      get + "Host: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
-		"space before ':'":  get + "Host : a\r\n\r\n",
-		"length and chunks": get + "Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"a body":            get + "Host: a\r\nContent-Length: 5\r\n\r\nhello",
-		"chunks":            get + "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-		"broken line":       get + "Host: a\r\n X: b\r\n\r\nGET",
-	} {
-		if code, answer := r.raw(text); code == 200 {
-			t.Errorf("%s: %.100q", name, answer)
-		}
-	}
-}
-
 func TestProbeOfAutoAptProxy(t *testing.T) {
 	_, _, r := simple(t, nil)
 	if code, text := r.raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n"); code != 406 || !strings.HasPrefix(text, "406 Usage Information\n") || !strings.Contains(text, "/debian") {
