@@ -68,7 +68,7 @@ func (p *program) app() *cli.App {
 			group("cache", "look after the files that were fetched",
 				p.cacheInfo(), p.cacheList(), p.cacheVerify(), p.cacheExport(), p.cacheImport(), p.cachePush(), p.cachePrune(), p.cachePin(), p.cacheUnpin()),
 			group("image", "make images of locked packages",
-				p.imageBuild(), p.imageExplain()),
+				p.imageBuild(), p.imageExplain(), p.imageInspect(), p.imageDiff()),
 			group("mirror", "serve archives to a team", p.mirrorCommands()...),
 			p.sources(),
 			p.completion(),
