@@ -25,6 +25,8 @@ const (
 	// what a client may.
 	shareTime = 30 * time.Second
 	lookTime  = 5 * time.Second
+	// startTime is how long a start waits to hear of the store.
+	startTime = 2 * time.Second
 	shareDir  = "share" // in the state
 )
 
@@ -59,7 +61,7 @@ type sharing struct {
 	hits, uploads, badCount atomic.Int64
 
 	// turn is held by a round; what follows is its own.
-	turn     turn
+	turn     *turn
 	feeds    []*feed
 	pinTags  map[string]string
 	rootTags map[string]string
@@ -67,7 +69,6 @@ type sharing struct {
 	whole    time.Time // when that was
 	// sentSnapshots is how many of those here are known to be in the store.
 	sentSnapshots int
-	upkeepLooked  time.Time
 }
 
 // openShare begins to share. Only a store that ignores conditions is refused;
@@ -76,7 +77,7 @@ func (m *Mirror) openShare() error {
 	if m.config.Share == nil {
 		return nil
 	}
-	s := &sharing{m: m, store: m.config.Share, kick: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+	s := &sharing{m: m, store: m.config.Share, turn: newTurn(), kick: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		queue: map[lockfile.Digest]bool{}, damaged: map[lockfile.Digest]bool{}, gates: map[*root]*rootGate{},
 		rootTags: map[string]string{}, badTags: map[string]string{}}
 	// What was handed over is remembered for each store.
@@ -90,14 +91,15 @@ func (m *Mirror) openShare() error {
 		return err
 	}
 	s.openFeeds()
-	ctx, cancel := context.WithTimeout(m.ctx, shareTime)
+	ctx, cancel := context.WithTimeout(m.ctx, startTime)
 	defer cancel()
 	if err := s.usable(ctx); errors.Is(err, share.ErrUnconditional) {
 		return err
 	}
 	m.share = s
-	m.background.Go(func() { s.every(s.kick, s.round) })
-	m.background.Go(func() { s.every(s.wake, s.uploadQueue) })
+	m.background.Go(func() { s.every(shareEvery, s.kick, s.round) })
+	m.background.Go(func() { s.every(shareEvery, s.wake, s.uploadQueue) })
+	m.background.Go(func() { s.every(upkeepLook, nil, s.upkeep) })
 	return nil
 }
 
@@ -187,8 +189,8 @@ func poke(c chan struct{}) {
 }
 
 // every does something again and again until the mirror is closed.
-func (s *sharing) every(sooner chan struct{}, do func(context.Context) error) {
-	tick := time.NewTicker(shareEvery)
+func (s *sharing) every(pause time.Duration, sooner chan struct{}, do func(context.Context) error) {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		if err := do(s.m.ctx); err != nil && s.m.ctx.Err() == nil {
@@ -205,7 +207,7 @@ func (s *sharing) every(sooner chan struct{}, do func(context.Context) error) {
 
 // round hands over what was added here, and takes what others have added.
 func (s *sharing) round(ctx context.Context) (err error) {
-	s.turn.do(func() { _, err = s.exchange(ctx) })
+	_ = s.turn.do(ctx, func() { _, err = s.exchange(ctx) })
 	return err
 }
 
@@ -218,8 +220,8 @@ func (s *sharing) exchange(ctx context.Context) (came bool, err error) {
 	if sent {
 		err = errors.Join(err, s.beat(ctx))
 	}
-	_, tag, pulseErr := s.store.Get(ctx, pulseKey)
-	if s.note(pulseErr) != nil && !missing(pulseErr) {
+	tag, pulseErr := s.pulseTag(ctx)
+	if pulseErr != nil {
 		return false, errors.Join(err, pulseErr)
 	}
 	if tag == s.pulse && time.Since(s.whole) < shareAll {
@@ -232,7 +234,7 @@ func (s *sharing) exchange(ctx context.Context) (came bool, err error) {
 	} else if !s.down() && ctx.Err() == nil {
 		s.pulse, s.whole = tag, began.Add(shareAgain-shareAll)
 	}
-	return true, errors.Join(err, takeErr, s.upkeep(ctx, began))
+	return true, errors.Join(err, takeErr)
 }
 
 // hand hands over what was added here.
@@ -249,9 +251,18 @@ func (s *sharing) hand(ctx context.Context) (sent bool, err error) {
 // need not look at more than one object.
 const pulseKey = "pulse"
 
-func (s *sharing) beat(ctx context.Context) error {
+// pulseTag is empty where there is none. What the pulse says does not matter.
+func (s *sharing) pulseTag(ctx context.Context) (string, error) {
 	_, tag, err := s.store.Get(ctx, pulseKey)
-	if s.note(err) != nil && !missing(err) {
+	if s.note(err); missing(err) || errors.Is(err, share.ErrTooLarge) {
+		err = nil
+	}
+	return tag, err
+}
+
+func (s *sharing) beat(ctx context.Context) error {
+	tag, err := s.pulseTag(ctx)
+	if err != nil {
 		return err
 	}
 	_, err = s.store.Put(ctx, pulseKey, []byte(time.Now().UTC().Format(time.RFC3339Nano)), tag)
@@ -263,32 +274,61 @@ func (s *sharing) beat(ctx context.Context) error {
 
 // learn takes what others have added, for a client that asks for what is not
 // known here. It reports whether there may be something new.
-func (s *sharing) learn(ctx context.Context) (came bool) {
+func (s *sharing) learn(ctx context.Context) bool {
 	if s == nil || s.m.offline.Load() || s.down() {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, shareTime)
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	came = true // where another one does it
-	s.turn.do(func() { came, _ = s.exchange(ctx) })
-	return came
+	done := make(chan bool, 1)
+	s.m.background.Go(func() {
+		came := true // where another one does it
+		_ = s.turn.do(ctx, func() { came, _ = s.exchange(s.m.ctx) })
+		done <- came
+	})
+	select {
+	case came := <-done:
+		return came
+	case <-ctx.Done():
+		return false
+	}
 }
 
-// A turn has one doing serve all who asked for it before it began.
+// A turn is had by one at a time, and what it does serves all who asked for it
+// before it began.
 type turn struct {
-	mu    sync.Mutex
+	held  chan struct{}
 	begun atomic.Int64
-	ended int64
+	ended int64 // for who has the turn
 }
 
-func (t *turn) do(f func()) {
+func newTurn() *turn { return &turn{held: make(chan struct{}, 1)} }
+
+// take waits for the turn.
+func (t *turn) take(ctx context.Context) error {
+	select {
+	case t.held <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *turn) give() { <-t.held }
+
+// do does f, unless another one does it after do was called. The error is that
+// of ctx, which bounds the wait.
+func (t *turn) do(ctx context.Context, f func()) error {
 	asked := t.begun.Load()
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.take(ctx); err != nil {
+		return err
+	}
+	defer t.give()
 	if t.ended > asked {
-		return
+		return nil
 	}
 	n := t.begun.Add(1)
 	f()
 	t.ended = n
+	return nil
 }

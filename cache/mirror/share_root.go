@@ -32,9 +32,14 @@ type sharedRoot struct {
 
 // A rootGate lets one at a time make a set of a root the current one.
 type rootGate struct {
-	turn turn
+	turn *turn
 	mu   sync.Mutex
 	used map[string]string // as the store has it
+
+	// tried is the set of the store that could not be had, at triedAt. They
+	// are for who has the turn.
+	tried   string
+	triedAt time.Time
 }
 
 func (s *sharing) gate(r *root) *rootGate {
@@ -42,7 +47,7 @@ func (s *sharing) gate(r *root) *rootGate {
 	defer s.mu.Unlock()
 	g := s.gates[r]
 	if g == nil {
-		g = &rootGate{}
+		g = &rootGate{turn: newTurn()}
 		s.gates[r] = g
 	}
 	return g
@@ -142,8 +147,9 @@ func (s *sharing) look(ctx context.Context, r *root) {
 	if s == nil || s.m.offline.Load() || s.down() {
 		return
 	}
-	s.gate(r).turn.do(func() {
-		ctx, cancel := context.WithTimeout(ctx, shareTime)
+	_ = s.gate(r).turn.do(ctx, func() {
+		// Others wait for the same, so it does not end with this client.
+		ctx, cancel := context.WithTimeout(s.m.ctx, shareTime)
 		defer cancel()
 		if err := s.reconcile(ctx, r, false); err != nil && ctx.Err() == nil {
 			s.m.config.Log.Warn("cannot agree with the store on a set", "prefix", r.up.Prefix, "root", r.path, "error", err)
@@ -193,11 +199,7 @@ func (s *sharing) reconcile(ctx context.Context, r *root, write bool) error {
 			return err
 		}
 		if current == nil || rec != nil && later(rec, current.rec) > 0 {
-			next, err := s.fetchSet(ctx, r, sr.Current, rec)
-			if err != nil {
-				return err
-			}
-			return r.commit(ctx, next)
+			return s.adopt(ctx, r, sr.Current, rec)
 		}
 		if rec != nil && later(rec, current.rec) == 0 {
 			return nil
@@ -214,6 +216,21 @@ func (s *sharing) reconcile(ctx context.Context, r *root, write bool) error {
 	return nil // another one did; the next look finds it
 }
 
+// adopt makes a set of the store the current one. One that could not be had is
+// not asked for again at once. The caller has the root's turn.
+func (s *sharing) adopt(ctx context.Context, r *root, id string, rec *record) error {
+	g := s.gate(r)
+	if g.tried == id && time.Since(g.triedAt) < retryAfter {
+		return nil
+	}
+	next, err := s.fetchSet(ctx, r, id, rec)
+	if err != nil {
+		g.tried, g.triedAt = id, time.Now()
+		return err
+	}
+	return r.commit(ctx, next)
+}
+
 // commit makes a set that was just taken from upstream the current one, in the
 // store before any client sees it; or one there that is as good. A store in
 // trouble keeps nobody from a new set.
@@ -223,8 +240,10 @@ func (s *sharing) commit(ctx context.Context, r *root, next *loaded) error {
 		return r.commit(ctx, next)
 	}
 	g := s.gate(r)
-	g.turn.mu.Lock()
-	defer g.turn.mu.Unlock()
+	if err := g.turn.take(ctx); err != nil {
+		return err
+	}
+	defer g.turn.give()
 	r.stamp(next, nil)
 	if !s.down() {
 		shareCtx, cancel := context.WithTimeout(ctx, shareTime)
@@ -274,7 +293,7 @@ func (s *sharing) publish(ctx context.Context, r *root, next *loaded) (other *lo
 // point writes a root. used is what the store has of the files in use.
 func (s *sharing) point(ctx context.Context, r *root, id string, used map[string]string, tag string) error {
 	sr := sharedRoot{Current: id, Used: map[string]string{}}
-	oldest := time.Now().Add(-keepUsed).UTC().Format(usedForm)
+	oldest := oldestUse()
 	for _, from := range []map[string]string{used, r.usedDays()} {
 		for path, day := range from {
 			if day >= oldest && len(sr.Used) < maxUsed {
@@ -296,13 +315,17 @@ func (s *sharing) point(ctx context.Context, r *root, id string, used map[string
 	return err
 }
 
+func oldestUse() string { return time.Now().Add(-keepUsed).UTC().Format(usedForm) }
+
 // usedDays are the files of a root's sets that clients ask for.
 func (r *root) usedDays() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make(map[string]string, len(r.used))
 	for path, at := range r.used {
-		out[path] = at.UTC().Format(usedForm)
+		if day := at.UTC().Format(usedForm); day >= oldestUse() {
+			out[path] = day
+		}
 	}
 	return out
 }
@@ -326,16 +349,20 @@ func (s *sharing) sendRoots(ctx context.Context) (sent bool, err error) {
 			g := s.gate(r)
 			g.mu.Lock()
 			fresh := false
-			for path, day := range r.usedDays() {
-				fresh = fresh || day > g.used[path]
+			if len(g.used) < maxUsed {
+				for path, day := range r.usedDays() {
+					fresh = fresh || day > g.used[path]
+				}
 			}
 			g.mu.Unlock()
 			if !fresh {
 				continue
 			}
-			g.turn.mu.Lock()
+			if err := g.turn.take(ctx); err != nil {
+				return sent, err
+			}
 			err := s.reconcile(ctx, r, true)
-			g.turn.mu.Unlock()
+			g.turn.give()
 			if err != nil {
 				return sent, err
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,6 +107,9 @@ func (s *sharing) claim(ctx context.Context, snap *Snapshot) {
 	ctx, cancel := context.WithTimeout(ctx, shareTime)
 	defer cancel()
 	for range publishTries {
+		for slices.Contains(s.m.snapshots.list(), snap.Time.Format(timestampForm)) {
+			snap.Time = snap.Time.Add(time.Second)
+		}
 		err := s.putSnapshot(ctx, snap)
 		if err == nil {
 			poke(s.kick)

@@ -17,8 +17,9 @@ const (
 	// upkeepEvery is how often one of the mirrors cleans the store.
 	upkeepEvery = 24 * time.Hour
 	// upkeepAge is how old a set must be to be deleted.
-	upkeepAge = 7 * 24 * time.Hour
-	upkeepKey = "upkeep"
+	upkeepAge  = 7 * 24 * time.Hour
+	upkeepLook = time.Hour
+	upkeepKey  = "upkeep"
 )
 
 // upkeepMark says when the store was last cleaned.
@@ -36,15 +37,15 @@ func parseUpkeep(data []byte) (mark upkeepMark, err error) {
 // upkeep deletes the metadata of sets that nobody needs any more, once a day
 // and by one of all mirrors. Packages are never deleted: some lock may name
 // them.
-func (s *sharing) upkeep(ctx context.Context, now time.Time) error {
-	if now.Sub(s.upkeepLooked) < time.Hour {
-		return nil
+func (s *sharing) upkeep(ctx context.Context) error {
+	if err := s.usable(ctx); err != nil {
+		return err
 	}
+	now := time.Now()
 	data, tag, err := s.get(ctx, "upkeep", upkeepKey)
 	if err == nil {
 		var mark upkeepMark
 		if mark, err = parseUpkeep(data); err == nil && now.Sub(mark.Began) < upkeepEvery && now.After(mark.Began) {
-			s.upkeepLooked = now
 			return nil
 		}
 	}
@@ -59,10 +60,10 @@ func (s *sharing) upkeep(ctx context.Context, now time.Time) error {
 		err = s.clean(ctx, now)
 	}
 	if errors.Is(err, share.ErrConflict) {
-		err = nil
+		return nil // another mirror does it
 	}
-	if err == nil {
-		s.upkeepLooked = now
+	if err != nil && ctx.Err() == nil {
+		s.m.config.Log.Warn("the store could not be cleaned of old metadata", "store", s.store.Name(), "error", err)
 	}
 	return err
 }
@@ -73,11 +74,11 @@ func (s *sharing) upkeep(ctx context.Context, now time.Time) error {
 func (s *sharing) clean(ctx context.Context, now time.Time) error {
 	needed, err := s.neededSets(ctx)
 	if err != nil {
-		return fmt.Errorf("clean the store: %w", err)
+		return err
 	}
 	list, err := s.list(ctx, "sets/")
 	if err != nil {
-		return fmt.Errorf("clean the store: %w", err)
+		return err
 	}
 	keep := map[lockfile.Digest]bool{}
 	var old []string
@@ -92,20 +93,20 @@ func (s *sharing) clean(ctx context.Context, now time.Time) error {
 		}
 		files, err := s.filesOf(ctx, id)
 		if err != nil {
-			return fmt.Errorf("clean the store: the set %s, which stays: %w", id, err)
+			return fmt.Errorf("the set %s, which stays: %w", id, err)
 		}
 		for _, d := range files {
 			keep[d] = true
 		}
 	}
 	if err := s.keepPinned(ctx, keep); err != nil {
-		return fmt.Errorf("clean the store: %w", err)
+		return err
 	}
 	sets, blobs := 0, 0
 	for _, id := range old {
 		n, err := s.deleteSet(ctx, id, keep)
 		if err != nil {
-			return fmt.Errorf("clean the store: %w", err)
+			return err
 		}
 		sets, blobs = sets+1, blobs+n
 	}

@@ -2,6 +2,7 @@ package share
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,6 +18,9 @@ import (
 
 // Memory is a Store in memory, for tests.
 type Memory struct {
+	// Max takes the place of MaxObject where it is set.
+	Max int
+
 	mu      sync.Mutex
 	objects map[string][]byte
 	written map[string]time.Time
@@ -105,7 +109,7 @@ func (m *Memory) put(key string, data []byte) {
 
 func (m *Memory) Get(_ context.Context, key string) ([]byte, string, error) {
 	data, tag, err := m.get(key)
-	if err == nil && len(data) > MaxObject {
+	if err == nil && len(data) > cmp.Or(m.Max, MaxObject) {
 		return nil, tag, fmt.Errorf("%s: %w", key, ErrTooLarge)
 	}
 	return data, tag, err
