@@ -55,9 +55,10 @@ type ResolveRequest struct {
 	// Components are the parts of the archive; none for the default.
 	Components []string
 	// Mirrors are the only places to ask, where there are any. "{{.Timestamp}}"
-	// in them stands for Snapshot. Near are places to ask before the
-	// well-known ones of the same archive.
-	Mirrors, Near []string
+	// in them stands for Snapshot.
+	Mirrors []string
+	// Near are places to ask before the well-known ones of the same archive.
+	Near []Mirror
 	// Snapshot is the time as of which to resolve; zero for now.
 	Snapshot time.Time
 	// Keyrings, by file name, replace the keys that are built in.

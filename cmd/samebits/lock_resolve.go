@@ -71,9 +71,7 @@ func (s *session) lockResolve() error {
 	var access distro.Access
 	if host := s.hostOf(family); host != nil {
 		access = host.Access()
-		for _, m := range access.Mirrors {
-			req.Near = append(req.Near, m.URL)
-		}
+		req.Near = access.Mirrors
 	}
 	blobs := &lateCache{session: s}
 	defer blobs.close()

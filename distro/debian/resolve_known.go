@@ -72,7 +72,7 @@ func (k *knownDistro) companions(codename string) []string {
 // mirrors lists where a suite may be had, the best first. near are mirrors of
 // the system that samebits runs in: one stands in for an archive whose path it
 // has.
-func (k *knownDistro) mirrors(suite, arch string, near []string, snapshot bool) []string {
+func (k *knownDistro) mirrors(suite, arch string, near []distro.Mirror, snapshot bool) []string {
 	place, kept := k.main, k.mainSnapshot
 	if isSecurity(suite) {
 		place, kept = k.security, k.securitySnapshot
@@ -85,8 +85,8 @@ func (k *knownDistro) mirrors(suite, arch string, near []string, snapshot bool) 
 	}
 	var out []string
 	for _, n := range near {
-		if lastElement(n) == lastElement(place) {
-			out = append(out, strings.TrimRight(n, "/"))
+		if lastElement(n.URL) == lastElement(place) {
+			out = append(out, strings.TrimRight(n.URL, "/"))
 		}
 	}
 	return append(out, place)

@@ -296,7 +296,7 @@ func TestResolveAtSnapshot(t *testing.T) {
 	r.publish(t, main, "trixie", "Codename: trixie\nValid-Until: Wed, 01 Jan 2020 08:10:00 UTC\n", tools("amd64"), tools("arm64")+record("hello", "1:2.10", "arm64", "hello"))
 	r.publish(t, main, "trixie-updates", "", "", "")
 	r.publish(t, security, "trixie-security", "", "", "")
-	r.req.Snapshot, r.req.Near = dayOne.Add(5*time.Minute), []string{mainURL}
+	r.req.Snapshot, r.req.Near = dayOne.Add(5*time.Minute), []distro.Mirror{{URL: mainURL}}
 	if _, err := r.resolve(); err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,10 @@ func TestResolveCompanions(t *testing.T) {
 }
 
 func TestResolveMirrors(t *testing.T) {
-	near := []string{"http://mirror.example/debian/", "http://mirror.example/debian-security", "http://other.example/tool", "file:/debian", "http://mirror.example/ubuntu"}
+	var near []distro.Mirror
+	for _, u := range []string{"http://mirror.example/debian/", "http://mirror.example/debian-security", "http://other.example/tool", "file:/debian", "http://mirror.example/ubuntu"} {
+		near = append(near, distro.Mirror{URL: u})
+	}
 	for _, c := range []struct{ id, suite, arch, want string }{
 		{"debian", "trixie", "amd64", "http://mirror.example/debian http://ftp.debian.org/debian"},
 		{"debian", "trixie-security", "amd64", "http://mirror.example/debian-security http://security.debian.org/debian-security"},
