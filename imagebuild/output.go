@@ -44,6 +44,7 @@ var formats = []format{
 	{name: "dir", directory: writeDir},
 	{name: "oci", directory: writeOCI, many: true, whole: true},
 	{name: "disk", file: writeDisk},
+	{name: "iso", file: writeISO},
 	{name: "ext4", file: writeFileSystem},
 	{name: "squashfs", file: writeFileSystem},
 	{name: "erofs", file: writeFileSystem},

@@ -66,6 +66,7 @@ func diskOptions(img *Image, o spec.Output) disk.Options {
 		Size: o.Size.Int64(), Boot: disk.Loader(o.Boot), Kernel: o.Kernel,
 		Initramfs: disk.Initramfs(o.Initramfs), Cmdline: o.Cmdline,
 	}
+	out.Grow = o.Grow
 	if o.Free != nil {
 		free := o.Free.Int64()
 		out.Free = &free
@@ -122,6 +123,17 @@ func (h holed) Extents() []tree.Extent {
 		at = end
 	}
 	return list
+}
+
+func writeISO(ctx context.Context, f *os.File, img *Image, o spec.Output) (n int64, err error) {
+	err = spooled(o.Dest, func(spool *os.File) error {
+		l, err := disk.WriteISO(ctx, f, spool, img.Tree, diskOptions(img, o))
+		if err == nil {
+			n = l.Size
+		}
+		return err
+	})
+	return n, err
 }
 
 func writeFileSystem(ctx context.Context, f *os.File, img *Image, o spec.Output) (int64, error) {

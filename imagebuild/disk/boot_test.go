@@ -1,16 +1,22 @@
 package disk_test
 
 import (
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/disk"
+	"github.com/samebits/samebits/imagebuild/fat"
+	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
+	"github.com/samebits/samebits/imagebuild/uki"
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
 
-const console = "console=ttyS0 panic=-1 quiet"
+// console has a busy machine not panic over a timer that comes late.
+const console = "console=ttyS0 panic=-1 quiet no_timer_check"
 
 func TestBoots(t *testing.T) {
 	tr := bootable(t)
@@ -64,4 +70,83 @@ func TestFlippedByteStops(t *testing.T) {
 	if !strings.Contains(said, "verity") {
 		t.Errorf("it does not say why it stopped:\n%s", said)
 	}
+}
+
+// A live image boots by both kinds of firmware, with its root guarded.
+func TestISOBoots(t *testing.T) {
+	out, spool := create(t, "iso"), create(t, "spool")
+	l, err := disk.WriteISO(t.Context(), out, spool, bootable(t), disk.Options{Arch: "amd64", Time: treetest.Epoch, Verity: true, Cmdline: console})
+	if err == nil {
+		err = out.Truncate(l.Size)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, m := range map[string]vmtest.Machine{"UEFI": {CDROM: out.Name()}, "BIOS": {CDROM: out.Name(), BIOS: true}, "BIOS, as a disk": {Disks: []string{out.Name()}, BIOS: true}} {
+		said := vmtest.Run(t, m)
+		for _, want := range []string{"samebits-test: hello", "overlay / overlay rw", "can be written to"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("by %s: no %q in what it said:\n%s", what, want, said)
+			}
+		}
+	}
+}
+
+// A live system is all in memory, started by a loader or by the firmware.
+func TestLiveBoots(t *testing.T) {
+	l, err := disk.NewLive(t.Context(), bootable(t), create(t, "initrd"), disk.Options{Arch: "amd64", Cmdline: console})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "samebits-test: hello"
+	m := vmtest.Machine{Kernel: write(t, "kernel", l.Kernel), Initrd: write(t, "initrd", l.Initrd), Cmdline: l.Cmdline}
+	if said := vmtest.Run(t, m); !strings.Contains(said, want) || !strings.Contains(said, "can be written to") {
+		t.Errorf("directly: no %q, or nothing could be written, in what it said:\n%s", want, said)
+	}
+	image, err := l.UKI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := vmtest.Run(t, vmtest.Machine{Disks: []string{espWith(t, image)}}); !strings.Contains(said, want) {
+		t.Errorf("by the firmware: no %q in what it said:\n%s", want, said)
+	}
+}
+
+// espWith is a disk that is nothing but what the firmware starts.
+func espWith(t testing.TB, image *uki.Unified) string {
+	t.Helper()
+	n := &nursery{TB: t}
+	n.put("EFI/BOOT/BOOTX64.EFI", tree.Inode{Mode: tree.Regular | 0o644, ModTime: treetest.Epoch, Size: image.Size(), Content: image})
+	tr, err := n.b.Freeze(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := create(t, "esp")
+	size, err := fat.Write(t.Context(), f, tr, fat.Options{})
+	if err == nil {
+		err = f.Truncate(size)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+func create(t testing.TB, name string) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func write(t testing.TB, name string, r io.Reader) string {
+	t.Helper()
+	f := create(t, name)
+	if _, err := io.Copy(f, r); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
 }

@@ -114,9 +114,12 @@ func bootable(t testing.TB) *tree.Tree {
 	n.host(kernel[1:])
 	n.host("boot/initrd.img-" + release)
 	n.modules(release, "virtio", "virtio_blk", "virtio_pci", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev",
-		"ext4", "mbcache", "jbd2", "crc16", "crc32c", "crc32c_generic", "crc32c-intel", "erofs", "squashfs", "lz4", "lz4_decompress", "libcrc32c", "overlay", "dm-mod", "dm-verity", "dm-bufio", "reed_solomon")
+		"ext4", "mbcache", "jbd2", "crc16", "crc32c", "crc32c_generic", "crc32c-intel", "erofs", "squashfs", "lz4", "lz4_decompress", "libcrc32c", "overlay", "loop", "isofs", "sr_mod", "cdrom", "scsi_mod", "scsi_common", "libata", "ata_piix", "dm-mod", "dm-verity", "dm-bufio", "reed_solomon")
 	n.program("bin/busybox")
 	n.program("usr/sbin/veritysetup")
+	for _, p := range []string{"ISOLINUX/isolinux.bin", "ISOLINUX/isohdpfx.bin", "syslinux/modules/bios/ldlinux.c32"} {
+		n.host("usr/lib/" + p)
+	}
 	for _, p := range []string{"linuxx64.efi.stub", "systemd-bootx64.efi"} {
 		n.host("usr/lib/systemd/boot/efi/" + p)
 	}

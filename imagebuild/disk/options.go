@@ -75,6 +75,9 @@ type Options struct {
 	Verity bool
 	// Overlay has the initramfs put memory over the root.
 	Overlay bool
+	// Grow has the initramfs make an ext4 root as large as its disk; nil does so
+	// where the tree has sfdisk and resize2fs, which that takes.
+	Grow *bool
 	// Size is that of the disk in bytes, a multiple of 1 MiB, where an ext4 root
 	// takes what the rest leaves. If it is 0, the root has Free bytes free, where
 	// nil is DefaultFree for an ext4 root without Verity, else 0.
@@ -90,6 +93,8 @@ type Options struct {
 	Initramfs Initramfs
 	// Cmdline is what the kernel is told besides what the disk needs.
 	Cmdline string
+
+	medium string // that has the root as a file
 }
 
 func (o Options) free() int64 {
@@ -130,12 +135,35 @@ func (o Options) filled() (Options, error) {
 		return o, errors.New("a size of the disk and of what is free cannot both be given")
 	case o.Overlay && o.Initramfs != OwnInitramfs:
 		return o, errors.New("an overlay is put over the root by our own initramfs only")
+	case o.Grow != nil && *o.Grow && !o.mayGrow():
+		return o, errors.New("only an ext4 root that is written to grows, by our own initramfs")
 	case o.Verity && o.Initramfs == NoInitramfs:
 		return o, errors.New("a root with a hash tree is opened by an initramfs, and there is to be none")
 	case strings.ContainsAny(o.Cmdline, "\n\x00"):
 		return o, errors.New("a command line of the kernel is one line")
 	}
 	return o, nil
+}
+
+// mayGrow reports whether the root could grow when it boots.
+func (o Options) mayGrow() bool {
+	return o.FileSystem == Ext4 && !o.Verity && !o.Overlay && o.Initramfs == OwnInitramfs
+}
+
+// grows reports whether the root of a tree grows when it boots.
+func (o Options) grows(t *tree.Tree) bool {
+	if o.Grow != nil || !o.mayGrow() {
+		return o.Grow != nil && *o.Grow
+	}
+	for _, tool := range []string{"sfdisk", "resize2fs"} {
+		if !slices.ContainsFunc([]string{"sbin/", "usr/sbin/", "usr/bin/", "bin/"}, func(dir string) bool {
+			_, ok := t.File(dir + tool)
+			return ok
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func (o Options) kind() string {

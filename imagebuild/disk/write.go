@@ -55,7 +55,7 @@ func write(ctx context.Context, f File, t *tree.Tree, o Options) (*Layout, error
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	d := &writing{file: f, o: o, seed: newSeed(t, o), end: mebibyte}
+	d := &writing{file: f, o: o, seed: newSeed(t, o), grows: o.grows(t), end: mebibyte}
 	if d.machine, err = machineOf(o.Arch); err != nil {
 		return nil, err
 	}
@@ -91,6 +91,7 @@ type writing struct {
 	machine machine
 	boot    *booting // nil without a loader
 
+	grows     bool
 	end       int64 // of the partitions so far, a multiple of 1 MiB
 	esp, root gpt.Partition
 	hashes    *gpt.Partition
@@ -235,6 +236,9 @@ func (d *writing) cmdline() string {
 	}
 	if d.o.Overlay {
 		words = append(words, "samebits.overlay")
+	}
+	if d.grows {
+		words = append(words, "samebits.grow")
 	}
 	if d.o.Cmdline != "" {
 		words = append(words, d.o.Cmdline)

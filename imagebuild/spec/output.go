@@ -32,13 +32,24 @@ func sizeSetting(name string, types []string, field func(*Output) *Size) setting
 func switchSetting(name string, types []string, field func(*Output) *bool) setting {
 	return setting{name, types,
 		func(o *Output, v string) error {
-			if v != "" && v != "true" && v != "false" {
-				return fmt.Errorf("%s is true or false, not %q", name, v)
-			}
-			*field(o) = v != "false"
-			return nil
+			on, err := readSwitch(name, v)
+			*field(o) = on
+			return err
 		},
 		func(o *Output) bool { return *field(o) }}
+}
+
+func readGrow(o *Output, v string) error {
+	on, err := readSwitch("grow", v)
+	o.Grow = &on
+	return err
+}
+
+func readSwitch(name, v string) (bool, error) {
+	if v != "" && v != "true" && v != "false" {
+		return false, fmt.Errorf("%s is true or false, not %q", name, v)
+	}
+	return v != "false", nil
 }
 
 var (
@@ -50,11 +61,12 @@ var (
 		sizeSetting("size", []string{"disk", "ext4"}, func(o *Output) *Size { return &o.Size }),
 		sizeSetting("free", []string{"disk", "ext4"}, func(o *Output) *Size { return &o.Free }),
 		textSetting("label", []string{"disk", "iso", "ext4", "erofs"}, func(o *Output) *string { return &o.Label }),
-		textSetting("root", []string{"disk"}, func(o *Output) *string { return &o.Root }),
+		textSetting("root", []string{"disk", "iso"}, func(o *Output) *string { return &o.Root }),
 		textSetting("root-compress", []string{"disk", "iso", "squashfs", "erofs", "kernel+initrd", "uki"}, func(o *Output) *string { return &o.RootCompress }),
-		switchSetting("verity", []string{"disk"}, func(o *Output) *bool { return &o.Verity }),
+		switchSetting("verity", []string{"disk", "iso"}, func(o *Output) *bool { return &o.Verity }),
+		{"grow", []string{"disk"}, readGrow, func(o *Output) bool { return o.Grow != nil }},
 		switchSetting("overlay", []string{"disk"}, func(o *Output) *bool { return &o.Overlay }),
-		textSetting("boot", []string{"disk"}, func(o *Output) *string { return &o.Boot }),
+		textSetting("boot", []string{"disk", "iso"}, func(o *Output) *string { return &o.Boot }),
 		textSetting("initramfs", []string{"disk"}, func(o *Output) *string { return &o.Initramfs }),
 		textSetting("kernel", boots, func(o *Output) *string { return &o.Kernel }),
 		textSetting("cmdline", boots, func(o *Output) *string { return &o.Cmdline }),

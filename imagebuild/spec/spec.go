@@ -132,6 +132,9 @@ type Output struct {
 	// Verity guards the root by a hash tree, Overlay puts memory over it.
 	Verity  bool `yaml:"verity"`
 	Overlay bool `yaml:"overlay"`
+	// Grow has an ext4 root become as large as its disk when it boots; nil where
+	// the image has the tools for that.
+	Grow *bool `yaml:"grow"`
 	// Boot is what the firmware starts, Initramfs where that comes from.
 	Boot      string `yaml:"boot"`
 	Initramfs string `yaml:"initramfs"`
@@ -142,7 +145,7 @@ type Output struct {
 }
 
 // OutputTypes are the forms that images are written in.
-var OutputTypes = []string{"dir", "tar", "oci", "docker", "cpio", "manifest", "disk", "ext4", "squashfs", "erofs", "kernel+initrd", "uki"}
+var OutputTypes = []string{"dir", "tar", "oci", "docker", "cpio", "manifest", "disk", "iso", "ext4", "squashfs", "erofs", "kernel+initrd", "uki"}
 
 // ID is a number of a user or group; nil where none is given.
 type ID = *uint32

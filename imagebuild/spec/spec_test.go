@@ -137,7 +137,8 @@ func TestParseOutput(t *testing.T) {
 		"web.img.zst":                {Output{Type: "disk", Dest: "web.img.zst"}, "zstd"},
 		"web.qcow2":                  {Output{Type: "disk", Dest: "web.qcow2"}, "none"},
 		"type=disk,dest=x,size=4GiB,root=erofs,verity,cmdline=a=b,c quiet": {disk, "none"},
-		"type=kernel+initrd,dest=boot/":                                    {Output{Type: "kernel+initrd", Dest: "boot/"}, "none"},
+		"web.iso":                       {Output{Type: "iso", Dest: "web.iso"}, "none"},
+		"type=kernel+initrd,dest=boot/": {Output{Type: "kernel+initrd", Dest: "boot/"}, "none"},
 	} {
 		o, err := ParseOutput(text)
 		if err != nil || !reflect.DeepEqual(o, want.o) || o.Compression() != want.compression {
