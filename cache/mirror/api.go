@@ -20,6 +20,7 @@ type Status struct {
 	Pins      []string         `json:"pins"` // of locks, not the mirror's own
 	Offline   bool             `json:"offline"`
 	Store     *StoreStatus     `json:"store,omitempty"` // that is shared with others
+	Changes   []Change         `json:"changes"`         // the last ones, latest first
 	Metrics   Metrics          `json:"metrics"`
 }
 
@@ -43,9 +44,12 @@ type RootStatus struct {
 	Error   string    `json:"error,omitempty"`
 }
 
+// maxShown is how many changes a Status tells.
+const maxShown = 20
+
 // Status tells what there is, without a look at each blob.
 func (m *Mirror) Status() Status {
-	s := Status{Snapshots: m.Snapshots(), Offline: m.offline.Load(), Store: m.share.status(), Metrics: m.Metrics(), Upstreams: []UpstreamStatus{}, Pins: []string{}}
+	s := Status{Snapshots: m.Snapshots(), Offline: m.offline.Load(), Store: m.share.status(), Changes: m.Changes(maxShown), Metrics: m.Metrics(), Upstreams: []UpstreamStatus{}, Pins: []string{}}
 	for _, up := range m.upstreams {
 		u := UpstreamStatus{Prefix: up.Prefix, Roots: []RootStatus{}}
 		for _, base := range up.bases {
@@ -143,12 +147,12 @@ func (m *Mirror) serveAdmin(w http.ResponseWriter, r *http.Request, path string)
 		out, err = m.Evict(r.Context())
 	case r.Method == http.MethodPost && path == "warm" && q.Get("snapshot") != "":
 		m.deadline(w, 1<<40)
-		out, err = m.Warm(r.Context(), q.Get("snapshot"), q["arch"], q["component"])
+		out, err = warmed(m.Warm(r.Context(), q.Get("snapshot"), Choice{Archives: q["archive"], Architectures: q["arch"], Components: q["component"]}))
 	case r.Method == http.MethodPost && path == "warm":
 		var lock *lockfile.Lock
 		m.deadline(w, 1<<40)
 		if lock, err = lockfile.Parse("lock", bytes.NewReader(body)); err == nil {
-			out, err = m.WarmLock(r.Context(), lock)
+			out, err = warmed(m.WarmLock(r.Context(), lock))
 		}
 	case r.Method == http.MethodPut && isPin:
 		var lock *lockfile.Lock
@@ -167,6 +171,14 @@ func (m *Mirror) serveAdmin(w http.ResponseWriter, r *http.Request, path string)
 		return
 	}
 	answerJSON(w, out)
+}
+
+// warmed takes for an answer also what could not all be had.
+func warmed(w Warming, err error) (Warming, error) {
+	if w.Failed > 0 {
+		err = nil
+	}
+	return w, err
 }
 
 func answerJSON(w http.ResponseWriter, v any) {

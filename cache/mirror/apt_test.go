@@ -203,7 +203,7 @@ func TestFrozenStateOutlivesUpstream(t *testing.T) {
 		t.Fatal(err)
 	}
 	ts := snap.Time.Format(timestampForm)
-	warmed, err := r.Warm(t.Context(), ts, []string{"amd64"}, []string{"main"})
+	warmed, err := r.Warm(t.Context(), ts, Choice{Architectures: []string{"amd64"}, Components: []string{"main"}})
 	if err != nil || warmed.Files != 2 {
 		t.Fatal(warmed, err)
 	}

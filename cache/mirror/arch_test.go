@@ -294,7 +294,7 @@ func TestArchWarmsWithoutSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	stamp := snap.Time.Format(timestampForm)
-	if w, err := r.Warm(context.Background(), stamp, []string{"x86_64"}, []string{"core"}); err != nil || w.Files != 3 || w.Failed != 0 {
+	if w, err := r.Warm(context.Background(), stamp, Choice{Architectures: []string{"x86_64"}, Components: []string{"core"}}); err != nil || w.Files != 3 || w.Failed != 0 {
 		t.Errorf("%+v, %v", w, err)
 	}
 	o.set(nil)

@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/samebits/samebits/lockfile"
@@ -117,44 +116,6 @@ func (m *Mirror) looksInto(prefix string) bool {
 	}
 	_, ok := up.Format.(Checker)
 	return ok
-}
-
-// isChange reports whether what a Seen has in common with an earlier one of
-// another digest is told as a change.
-func (m *Mirror) isChange(c changedSeen) bool {
-	if m.looksInto(c.Prefix) {
-		return c.what&samePath != 0
-	}
-	return c.what&sameVersion != 0
-}
-
-// A Change is another digest of a package that an archive had shown before: it
-// may be an attack.
-type Change struct {
-	Seen
-	Before lockfile.Digest `json:"before"` // the one that was seen first
-}
-
-// Changes returns the changes that were ever seen, the latest first, at most
-// limit and not more than some hundred.
-func (m *Mirror) Changes(limit int) []Change {
-	out := []Change{}
-	for _, c := range m.history.changes(limit, m.isChange) {
-		all := m.history.find(byVersion, string(c.versionPrefix()), 100)
-		if m.looksInto(c.Prefix) {
-			all = m.history.find(byPath, c.Prefix+"\x00"+c.Path+"\x00", 100)
-		}
-		change := Change{Seen: c.Seen}
-		slices.SortStableFunc(all, func(a, b Seen) int { return a.First.Compare(b.First) })
-		for _, s := range all {
-			if s.Digest != c.Digest {
-				change.Before = s.Digest
-				break
-			}
-		}
-		out = append(out, change)
-	}
-	return out
 }
 
 // digestBehind returns the digest that a file must have, zero where that is

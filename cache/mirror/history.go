@@ -229,13 +229,6 @@ func (h *history) index(batch []located, done int64) (changed map[int64]byte, er
 
 func offsetKey(at int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(at)) }
 
-// A changedSeen is a Seen of which another digest had been seen before, and
-// what the two have in common.
-type changedSeen struct {
-	Seen
-	what byte
-}
-
 // add records those that are new, and returns what of them has changed.
 func (h *history) add(all []Seen) (fresh int, changed []changedSeen, err error) {
 	var text []byte
@@ -271,26 +264,6 @@ func (h *history) add(all []Seen) (fresh int, changed []changedSeen, err error) 
 		}
 	}
 	return len(batch), changed, err
-}
-
-// maxChanges bounds how many changes are looked at for one answer.
-const maxChanges = 1000
-
-// changes returns what has changed, the latest first, as far as ok says that
-// it counts, at most limit.
-func (h *history) changes(limit int, ok func(changedSeen) bool) (out []changedSeen) {
-	_ = h.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(byChange).Cursor()
-		looked := 0
-		for k, v := c.Last(); k != nil && len(out) < limit && looked < maxChanges; k, v = c.Prev() {
-			looked++
-			if s, found := h.at(k); found && len(v) == 1 && ok(changedSeen{s, v[0]}) {
-				out = append(out, changedSeen{s, v[0]})
-			}
-		}
-		return nil
-	})
-	return out
 }
 
 func dash(s string) string {

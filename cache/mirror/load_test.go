@@ -56,7 +56,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		func(ctx context.Context, n int) {
 			if snap, err := r.Freeze(ctx); err != nil {
 				t.Error(err)
-			} else if _, err := r.Warm(ctx, snap.Time.Format(timestampForm), nil, nil); err != nil && n == 0 {
+			} else if _, err := r.Warm(ctx, snap.Time.Format(timestampForm), Choice{}); err != nil && n == 0 {
 				t.Error(err)
 			}
 		},

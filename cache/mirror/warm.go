@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -21,28 +22,45 @@ type Warming struct {
 	Fetched int64 `json:"fetched"` // of which were fetched
 	Failed  int64 `json:"failed"`
 	Bytes   int64 `json:"bytes"`
+	// Errors say what could not be had; not all of it, if it is much.
+	Errors []string `json:"errors,omitempty"`
+}
+
+// A Choice is what Warm fetches of a frozen state; empty fields choose all.
+type Choice struct {
+	Archives []string // prefixes of upstreams
+	// Architectures and Components are those of packages, as the archive's
+	// format names them.
+	Architectures, Components []string
 }
 
 // maxWarmErrors bounds how many failures are told one by one.
 const maxWarmErrors = 20
 
-// Warm fetches all packages of a frozen state for the given architectures and
-// components, as the archive's format names them; with none given, for all.
-// A file that cannot be had does not stop the rest.
-func (m *Mirror) Warm(ctx context.Context, timestamp string, architectures, components []string) (Warming, error) {
+// Warm fetches all packages of a frozen state that are chosen. A file that
+// cannot be had does not stop the rest.
+func (m *Mirror) Warm(ctx context.Context, timestamp string, choice Choice) (Warming, error) {
 	w := &warmer{m: m}
 	w.group.SetLimit(m.config.Parallel)
 	snap, err := m.snapshots.at(timestamp)
 	if err != nil {
 		return w.Warming, err
 	}
+	for _, prefix := range choice.Archives {
+		if m.byPrefix[prefix] == nil {
+			return w.Warming, fmt.Errorf("no archive of this mirror has the prefix %q: %w", prefix, fs.ErrNotExist)
+		}
+	}
 	for _, up := range m.upstreams {
+		if len(choice.Archives) > 0 && !slices.Contains(choice.Archives, up.Prefix) {
+			continue
+		}
 		sets, err := m.frozen(ctx, up, snap)
 		if err != nil {
 			return w.Warming, err
 		}
 		for _, l := range sets {
-			w.set(ctx, up, l, architectures, components)
+			w.set(ctx, up, l, choice)
 			if err := m.pinFrozen(ctx, up, l); err != nil {
 				w.fail(err)
 			}
@@ -94,16 +112,18 @@ func (w *warmer) fail(err error) {
 
 func (w *warmer) finish() (Warming, error) {
 	_ = w.group.Wait()
-	err := errors.Join(w.errs...)
 	if more := w.Failed - int64(len(w.errs)); more > 0 {
-		err = errors.Join(err, fmt.Errorf("and %d more", more))
+		w.errs = append(w.errs, fmt.Errorf("and %d more", more))
 	}
-	return w.Warming, err
+	for _, err := range w.errs {
+		w.Errors = append(w.Errors, oneField(err.Error()))
+	}
+	return w.Warming, errors.Join(w.errs...)
 }
 
 // set fetches the indexes that are wanted of a set, one form of each, and then
 // what they name.
-func (w *warmer) set(ctx context.Context, up *upstream, l *loaded, architectures, components []string) {
+func (w *warmer) set(ctx context.Context, up *upstream, l *loaded, choice Choice) {
 	done := map[string]bool{}
 	for _, atHand := range []bool{true, false} {
 		for i := range l.set.Files {
@@ -112,7 +132,7 @@ func (w *warmer) set(ctx context.Context, up *upstream, l *loaded, architectures
 			if path.Ext(f.Path) == "" {
 				stem = f.Path
 			}
-			if !f.Index || done[stem] || !chosen(f.Arch, architectures) || !chosen(f.Component, components) || w.m.store.has(f.Digest) != atHand {
+			if !f.Index || done[stem] || !chosen(f.Arch, choice.Architectures) || !chosen(f.Component, choice.Components) || w.m.store.has(f.Digest) != atHand {
 				continue
 			}
 			if err := w.m.ensureFile(ctx, up, l, f); err != nil {

@@ -58,10 +58,10 @@ func TestWarmTakesWhatIsChosen(t *testing.T) {
 	} {
 		files, o, r, stamp := newWarmRig(t)
 		n := int64(len(c.want))
-		if w, err := r.Warm(t.Context(), stamp, c.architectures, c.components); err != nil || w.Files != n || w.Fetched != n || w.Failed != 0 || w.Bytes == 0 != (n == 0) {
+		if w, err := r.Warm(t.Context(), stamp, Choice{Architectures: c.architectures, Components: c.components}); err != nil || w.Files != n || w.Fetched != n || w.Failed != 0 || w.Bytes == 0 != (n == 0) {
 			t.Errorf("%v %v: %+v, %v", c.architectures, c.components, w, err)
 		}
-		if w, err := r.Warm(t.Context(), stamp, c.architectures, c.components); err != nil || w.Files != n || w.Fetched != 0 {
+		if w, err := r.Warm(t.Context(), stamp, Choice{Architectures: c.architectures, Components: c.components}); err != nil || w.Files != n || w.Fetched != 0 {
 			t.Errorf("%v %v, again: %+v, %v", c.architectures, c.components, w, err)
 		}
 		var got []string
@@ -99,17 +99,17 @@ func TestWarmGoesOn(t *testing.T) {
 		}
 		return true
 	})
-	w, err := r.Warm(t.Context(), stamp, nil, nil)
+	w, err := r.Warm(t.Context(), stamp, Choice{})
 	if w.Files != 2 || w.Fetched != 2 || w.Failed != 2 || err == nil || !strings.Contains(err.Error(), lost) || !strings.Contains(err.Error(), bad) {
 		t.Errorf("%+v, %v", w, err)
 	}
 	o.setMood(nil)
-	if w, err := r.Warm(t.Context(), stamp, nil, nil); err != nil || w.Files != 4 || w.Fetched != 2 {
+	if w, err := r.Warm(t.Context(), stamp, Choice{}); err != nil || w.Files != 4 || w.Fetched != 2 {
 		t.Errorf("%+v, %v", w, err)
 	}
 	r.want("/debian/"+bad, 200, files[bad])
 	for _, wrong := range []string{"20200101T000000Z", "yesterday", ""} {
-		if _, err := r.Warm(t.Context(), wrong, nil, nil); !missing(err) {
+		if _, err := r.Warm(t.Context(), wrong, Choice{}); !missing(err) {
 			t.Errorf("warmed %q: %v", wrong, err)
 		}
 	}

@@ -49,10 +49,11 @@ func (p *program) mirrorWarm() *cli.Command {
 	return &cli.Command{
 		Name:        "warm",
 		Usage:       "fetch what a snapshot or a lock names into a mirror",
-		Description: "With --lock the mirror fetches all files of a lock from its archives. With --snapshot it fetches all packages of a frozen state, of the given architectures and components. It returns when all are there, and wants the admin token. What cannot be had is told, and does not stop the rest.\n\nExamples:\n  samebits mirror warm --lock SHA256SUMS\n  samebits mirror warm --snapshot 20261121T033000Z --arch amd64 --component main",
+		Description: "With --lock the mirror fetches all files of a lock from its archives. With --snapshot it fetches all packages of a frozen state, of the given archives, architectures and components. It returns when all are there, and wants the admin token. What cannot be had is told, and does not stop the rest.\n\nExamples:\n  samebits mirror warm --lock SHA256SUMS\n  samebits mirror warm --snapshot 20261121T033000Z --archive debian --arch amd64 --component main",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "lock", Usage: "fetch what the lock `FILE` names"},
 			&cli.StringFlag{Name: "snapshot", Usage: "fetch what was frozen at `TIMESTAMP`"},
+			&cli.StringSliceFlag{Name: "archive", Usage: "only packages of the archive with the prefix `PREFIX`; may be repeated"},
 			&cli.StringSliceFlag{Name: "arch", Usage: "only packages for `ARCH`; may be repeated"},
 			&cli.StringSliceFlag{Name: "component", Usage: "only packages of `COMPONENT`; may be repeated"},
 			urlFlag(), adminTokenFlag(), cacheFlag(),
@@ -255,8 +256,11 @@ func statusText(st mirror.Status, now time.Time) string {
 	fmt.Fprintf(&b, "\nrequests  %d: %d from the store, %d fetched, %d not modified, %d passed through, %d refused\n", m.Requests, m.Hits, m.Misses, m.NotModified, m.Passed, m.Refused)
 	fmt.Fprintf(&b, "bytes     %s served, %s fetched\n", size(m.BytesServed), size(m.BytesFetched))
 	fmt.Fprintf(&b, "upstream  %s, %d failed, %s\n", count(int(m.UpstreamGets), "request"), m.UpstreamFails, count(int(m.BadFiles), "bad file"))
-	if m.Changed > 0 {
-		fmt.Fprintf(&b, "ATTENTION %s showed another digest than before; the journal tells which\n", count(int(m.Changed), "version"))
+	if len(st.Changes) > 0 {
+		b.WriteString("ATTENTION the archive showed another file for the same version; it may be an attack:\n")
+	}
+	for _, c := range st.Changes {
+		fmt.Fprintf(&b, "  %s  %s %s %s of /%s/: %s, and before %s\n", c.First.UTC().Format("2006-01-02 15:04"), c.Name, c.Version, c.Arch, c.Prefix, c.Digest, c.Before)
 	}
 	if n := len(st.Snapshots); n > 0 {
 		fmt.Fprintf(&b, "snapshots %d, the last %s\n", n, st.Snapshots[n-1])
@@ -297,7 +301,7 @@ func (s *session) mirrorWarm() error {
 		}
 	} else {
 		query.Set("snapshot", s.String("snapshot"))
-		query["arch"], query["component"] = s.StringSlice("arch"), s.StringSlice("component")
+		query["archive"], query["arch"], query["component"] = s.StringSlice("archive"), s.StringSlice("arch"), s.StringSlice("component")
 	}
 	r, err := s.remote(s.String("url"))
 	if err != nil {
@@ -308,6 +312,9 @@ func (s *session) mirrorWarm() error {
 		return err
 	}
 	s.say("%s on the mirror, %d of them fetched now (%s)", count(int(done.Files), "file"), done.Fetched, size(done.Bytes))
+	for _, text := range done.Errors {
+		s.warn("%s", text)
+	}
 	if done.Failed > 0 {
 		return missingf("%s could not be had", count(int(done.Failed), "file"))
 	}

@@ -96,9 +96,9 @@ func TestStatusText(t *testing.T) {
 	now := time.Date(2026, 11, 21, 5, 0, 0, 0, time.UTC)
 	text := statusText(mirror.Status{
 		Upstreams: []mirror.UpstreamStatus{{Prefix: "debian", Roots: []mirror.RootStatus{{Path: "r", Date: now, Checked: now.Add(-time.Minute), Error: "it is gone"}}}},
-		Metrics:   mirror.Metrics{Changed: 2}, Snapshots: []string{"a", "b"}, Offline: true,
+		Changes:   []mirror.Change{{Seen: mirror.Seen{Name: "sudo", Version: "1.9", Arch: "amd64", Prefix: "debian", First: now}}}, Snapshots: []string{"a", "b"}, Offline: true,
 	}, now)
-	for _, want := range []string{"/debian/r  of 2026-11-21 05:00  checked 1m0s ago  signature not checked\n", "failed: it is gone", "ATTENTION 2 versions", "2, the last b", "offline"} {
+	for _, want := range []string{"/debian/r  of 2026-11-21 05:00  checked 1m0s ago  signature not checked\n", "failed: it is gone", "ATTENTION", "  2026-11-21 05:00  sudo 1.9 amd64 of /debian/: 0000", "2, the last b", "offline"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

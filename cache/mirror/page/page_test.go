@@ -38,8 +38,10 @@ func (f fake) Status() mirror.Status {
 		},
 		Snapshots: []string{"20261101T000000Z", "20261120T120000Z"},
 		Pins:      []string{"web", hostile},
-		Offline:   true,
-		Metrics:   mirror.Metrics{Requests: 1234, Hits: 900, Misses: 100, BytesServed: 5e9, BytesFetched: 1e9, Flights: 2},
+		Changes: []mirror.Change{{Seen: mirror.Seen{Digest: lockfile.DigestOf([]byte("now")), Prefix: "debian", Path: "pool/s.deb", Name: "sudo", Version: "1.9" + hostile, Arch: "amd64", First: testNow.Add(-time.Hour)},
+			Before: lockfile.DigestOf([]byte("before"))}},
+		Offline: true,
+		Metrics: mirror.Metrics{Requests: 1234, Hits: 900, Misses: 100, BytesServed: 5e9, BytesFetched: 1e9, Flights: 2},
 	}
 }
 
@@ -130,6 +132,7 @@ func TestPage(t *testing.T) {
 		"/debian/dists/bookworm/InRelease", "3 hours ago", "checked</span>", "not checked</span>", "nobody has asked for it yet",
 		"offline: no upstream is asked", "/snapshot/20261120T120000Z/", "<li>web</li>", "the signature is bad", "another digest",
 		"Acquire::http::Proxy &#34;http://mirror.example:3142&#34;;", "mirror: http://mirror.example:3142", "prefers-color-scheme: dark",
+		"Another file for the same version", "<strong>sudo</strong> 1.9", "/debian/pool/s.deb", shortDigest(lockfile.DigestOf([]byte("before"))) + "</code>",
 		`name="viewport"`, "<dd>80%</dd>", "Clients need a token",
 	} {
 		if !strings.Contains(text, want) {
@@ -154,7 +157,7 @@ func TestSearch(t *testing.T) {
 	h := fullHandler(t)
 	text, _ := fetchPage(t, h, "/?q=+libc6")
 	wellFormed(t, text)
-	if n := strings.Count(text, "/blob/sha256/"); n != maxFound {
+	if n := strings.Count(text, "/blob/sha256/"); n != maxFound+2*len(fake{}.Status().Changes) {
 		t.Errorf("%d versions are shown", n)
 	}
 	if !strings.Contains(text, "and 100 more") || !strings.Contains(text, `value="libc6"`) {
@@ -178,6 +181,9 @@ func TestPageOfNothing(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q on the page", want)
 		}
+	}
+	if strings.Contains(text, "Another file") {
+		t.Error("what has not changed is told")
 	}
 	if strings.Contains(text, "Acquire::http::Proxy") {
 		t.Error("apt is told to use a proxy by TLS as if it were none")
