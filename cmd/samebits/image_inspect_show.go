@@ -140,6 +140,10 @@ func (p *shown) text(b *strings.Builder, title, indent string) {
 			fmt.Fprintf(b, " (%d bytes)", *p.Size)
 		}
 	}
+	if len(p.Attributes) == 0 && p.Files == nil && p.Problem == "" && len(p.Parts) == 0 && p.SHA256 != "" {
+		fmt.Fprintf(b, ", sha256 %s\n", p.SHA256)
+		return
+	}
 	b.WriteByte('\n')
 	indent += "  "
 	line := func(name, value string) {

@@ -41,6 +41,7 @@ func (o *opener) qcow2(p *Part, depth int) {
 		p.fail(fmt.Errorf("its disk of %d bytes is larger than what is looked into", m.Size))
 		return
 	}
+	o.allowed += maxOverlap * m.Size
 	o.child(p, &Part{Name: "disk", source: source{at: m, size: m.Size}}, depth)
 	p.check("every cluster of the disk can be read", func(ctx context.Context) error {
 		_, err := io.Copy(io.Discard, &interruptible{ctx, io.NewSectionReader(m, 0, m.Size)})

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/samebits/samebits/imagebuild/erofs"
@@ -102,8 +103,16 @@ func (o *opener) erofs(p *Part, _ int) {
 	}
 }
 
-// maxPrograms is how many EFI programs of one volume are looked into.
-const maxPrograms = 32
+// maxInside is how many files of one volume are looked into.
+const maxInside = 32
+
+// What is looked into is told by the names' endings, in small letters: EFI
+// programs of a system partition, and the file systems and initramfs of a live
+// medium, too.
+var (
+	programs = []string{".efi"}
+	media    = []string{".efi", ".squashfs", ".sfs", ".erofs", ".ext4", ".img"}
+)
 
 func (o *opener) fat(p *Part, depth int) {
 	at, size := p.source.at, p.source.size
@@ -131,17 +140,19 @@ func (o *opener) fat(p *Part, depth int) {
 		return v.Tree, nil, nil
 	}
 	if readErr == nil {
-		o.programs(p, v.Tree, depth)
+		o.inside(p, v.Tree, programs, depth)
 	}
 }
 
-// programs opens the EFI programs of a volume.
-func (o *opener) programs(p *Part, t *tree.Tree, depth int) {
+// inside opens the files of a volume that have one of some endings.
+func (o *opener) inside(p *Part, t *tree.Tree, endings []string, depth int) {
+	left := maxInside
 	for n := range t.All() {
-		inode := n.Inode()
-		if !inode.Mode.IsRegular() || !strings.HasSuffix(strings.ToLower(n.Name()), ".efi") || len(p.Parts) == maxPrograms {
+		inode, name := n.Inode(), strings.ToLower(n.Name())
+		if !inode.Mode.IsRegular() || left == 0 || !n.IsFirst() || !slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(name, e) }) {
 			continue
 		}
+		left--
 		digest := inode.Digest
 		o.child(p, &Part{Name: n.Path(), source: sourceOf(inode).random(), digest: &digest}, depth)
 	}
@@ -173,11 +184,15 @@ func (o *opener) iso(p *Part, depth int) {
 		}
 		return v.Tree, []Attribute{{"rock_ridge", v.RockRidge}}, nil
 	}
+	t, err := p.Tree(o.ctx)
 	if s.Catalog > 0 {
 		p.check("the sum of the boot catalog is right", func(context.Context) error { return nil })
 	}
 	for i, b := range s.Boot {
 		o.bootImage(p, i, b, depth)
+	}
+	if err == nil { // else who asks for the tree is told
+		o.inside(p, t, media, depth)
 	}
 }
 

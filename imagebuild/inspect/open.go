@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/tree"
 )
@@ -20,6 +22,10 @@ const (
 	maxManifest = 1 << 30  // of a tree as text
 	maxUnpacked = 1 << 38  // bytes that one archive may decompress to
 	headSize    = 66 << 10 // where magic numbers are
+	// All parts together may have so many times the bytes of the whole, since
+	// hostile ones may lie over each other; and some more, for small files.
+	maxOverlap = 16
+	allowance  = 1 << 30
 )
 
 // File is a file or directory that was opened, as the part that all others are
@@ -42,7 +48,7 @@ func (f *File) Close() error {
 // one of opening it; what is wrong inside is told by the parts. The context ends
 // what is read already now.
 func Open(ctx context.Context, path string) (*File, error) {
-	r, err := os.Open(path)
+	r, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // which does not wait for who writes to a pipe
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +96,7 @@ func (f *File) openDir(o *opener, path string) error {
 	f.closers = append(f.closers, root)
 	if info, err := root.Lstat("oci-layout"); err == nil && info.Mode().IsRegular() {
 		f.Part = &Part{Size: -1}
+		o.allowed = maxUnpacked // of files that each are there once
 		o.layout(f.Part, &dirBlobs{root: root, file: f}, 0)
 		return nil
 	}
@@ -103,22 +110,38 @@ func (f *File) openDir(o *opener, path string) error {
 
 // opener finds out what parts are.
 type opener struct {
-	ctx   context.Context
-	parts int
+	ctx            context.Context
+	parts          int
+	bytes, allowed int64 // of all parts so far
+}
+
+// take counts a part, and reports whether there may be one more.
+func (o *opener) take(size int64, depth int) error {
+	if depth == 0 && o.allowed == 0 {
+		o.allowed = maxOverlap*min(size, maxUnpacked) + allowance
+	}
+	o.parts++
+	o.bytes += max(size, 0)
+	switch {
+	case o.parts > maxParts || depth > maxDepth:
+		return fmt.Errorf("there are more than %d parts, or %d in each other", maxParts, maxDepth)
+	case o.bytes > o.allowed || o.bytes < 0:
+		return fmt.Errorf("the parts lie over each other: they have more than %d bytes in all", o.allowed)
+	}
+	return nil
 }
 
 // open fills a part that has its name and its source.
 func (o *opener) open(p *Part, depth int) *Part {
 	p.Size, p.Format = p.source.size, unknownFormat
-	if o.parts++; o.parts > maxParts || depth > maxDepth {
-		p.fail(fmt.Errorf("there are more than %d parts, or %d in each other", maxParts, maxDepth))
-		return p
+	err := o.take(p.Size, depth)
+	if err == nil {
+		err = o.ctx.Err()
 	}
-	if err := o.ctx.Err(); err != nil {
-		p.fail(err)
-		return p
+	var head []byte
+	if err == nil {
+		head, err = p.source.head(headSize)
 	}
-	head, err := p.source.head(headSize)
 	if err != nil {
 		p.fail(err)
 		return p

@@ -172,7 +172,7 @@ func TestHybridISO(t *testing.T) {
 	run(t, "xorriso", "-as", "mkisofs", "-quiet", "-R", "-V", "BOOT", "-isohybrid-mbr", code, "-b", "isolinux.bin", "-c", "boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
 		"-eltorito-alt-boot", "-e", "efi.img", "-no-emul-boot", "-isohybrid-gpt-basdat", "-o", path, dir)
 	p := open(t, path)
-	if p.Format != "iso9660" || p.Attribute("label") != "BOOT" || p.Attribute("partition_table") == nil || len(p.Parts) != 2 {
+	if p.Format != "iso9660" || p.Attribute("label") != "BOOT" || p.Attribute("partition_table") == nil || len(p.Parts) != 3 {
 		t.Fatalf("%+v", p)
 	}
 	q, err := p.Find("boot/uefi/2")

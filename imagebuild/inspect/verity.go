@@ -91,7 +91,6 @@ func (o *opener) commandLines(disk *Part, trees []*Part) {
 			if name != "roothash" && name != "usrhash" {
 				continue
 			}
-			p.add("root_hash", hash)
 			p.check("the root hash on the command line is that of a hash tree of the disk", func(context.Context) error {
 				for _, t := range trees {
 					if t.Attribute("root_hash") == strings.ToLower(hash) {
