@@ -8,12 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/samebits/samebits/imagebuild/cpio"
-	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/erofs"
 	"github.com/samebits/samebits/imagebuild/ext4"
 	"github.com/samebits/samebits/imagebuild/gpt"
@@ -24,89 +21,6 @@ import (
 	"github.com/samebits/samebits/imagebuild/verity"
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
-
-// hostFile is a file of the machine of the test as a content.
-type hostFile string
-
-func (f hostFile) Open() (io.ReadCloser, error) { return os.Open(string(f)) }
-
-// host is a tree of what the machine of the test has for an initramfs: kernel,
-// modules, and programs with what ldd says that they are linked with.
-func host(t testing.TB) (*tree.Tree, Kernel) {
-	t.Helper()
-	kernel := vmtest.Kernel(t)
-	release := vmtest.Release(kernel)
-	modules, err := dir.Read(t.Context(), filepath.Join("/lib/modules", release), dir.ReadOptions{Skip: func(path string) bool {
-		return strings.HasPrefix(path, "kernel/drivers/net") || strings.HasPrefix(path, "kernel/net")
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b tree.Builder
-	var add func(name string, in tree.Inode)
-	add = func(name string, in tree.Inode) {
-		if parent := filepath.Dir(name); parent != "." {
-			if _, there := b.Lookup(parent); !there {
-				add(parent, tree.Inode{Mode: tree.Directory | 0o755})
-			}
-		}
-		if _, there := b.Lookup(name); !there {
-			if err := b.Add(name, in); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for n := range modules.All() {
-		add(filepath.Join("usr/lib/modules", release, n.Path()), n.Inode())
-	}
-	file := func(name string) {
-		add(strings.TrimPrefix(name, "/"), tree.Inode{Mode: tree.Regular | 0o755, Size: tree.Unknown, Content: hostFile(name)})
-	}
-	file(kernel)
-	for _, name := range []string{"busybox", "veritysetup", "sfdisk", "resize2fs"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			t.Skip("needs a program of the packages busybox-static, cryptsetup-bin, fdisk, e2fsprogs: ", err)
-		}
-		file(path)
-		// It fails for static programs.
-		out, _ := exec.CommandContext(t.Context(), "ldd", path).CombinedOutput()
-		for _, lib := range regexp.MustCompile(`/\S+`).FindAllString(string(out), -1) {
-			if !strings.HasSuffix(lib, ":") {
-				file(lib)
-			}
-		}
-	}
-	image, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := FindKernel(image, release)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return image, k
-}
-
-// initrd writes the initramfs of some options of the host.
-func initrd(t testing.TB, o Options) string {
-	t.Helper()
-	image, k := host(t)
-	o.Time = treetest.Epoch
-	got, err := Make(t.Context(), image, k, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Create(filepath.Join(t.TempDir(), "initrd"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := cpio.Write(t.Context(), f, got, cpio.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
-}
 
 // rootInit is the first process of the roots of the tests, which tells what it
 // sees and does what the test's words of the command line say.
@@ -238,8 +152,13 @@ func fileDigest(t testing.TB, path string) [sha256.Size]byte {
 }
 
 // checkVolume has e2fsck look at a partition.
-func checkVolume(t testing.TB, f *os.File, p gpt.Partition) {
+func checkVolume(t testing.TB, disk string, p gpt.Partition) {
 	t.Helper()
+	f, err := os.Open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
 	volume := filepath.Join(t.TempDir(), "volume")
 	out, err := os.Create(volume)
 	if err != nil {
@@ -266,15 +185,16 @@ func (a at) ReadAt(p []byte, offset int64) (int, error)  { return a.f.ReadAt(p, 
 const partitionSize = 32 << 20
 
 // disk writes a disk with the partitions esp, root-verity and root, of which
-// the last one has a file system of a kind. It returns the hash tree's root.
-func disk(t testing.TB, kind string) (path, hash string, table *gpt.Table) {
+// the last one has a file system of a kind, and others. It returns the hash
+// tree's root.
+func disk(t testing.TB, kind string, others ...gpt.Partition) (path, hash string, table *gpt.Table) {
 	t.Helper()
 	types, _ := gpt.TypesOf("amd64")
-	table, err := gpt.Table{ID: gpt.FormatGUID([16]byte{1}), Partitions: []gpt.Partition{
+	table, err := gpt.Table{ID: gpt.FormatGUID([16]byte{1}), Partitions: append([]gpt.Partition{
 		{Type: gpt.ESP, ID: gpt.FormatGUID([16]byte{2}), Name: "esp", Size: 1 << 20},
 		{Type: types.RootVerity, ID: gpt.FormatGUID([16]byte{3}), Name: "root-verity", Size: verity.Size(partitionSize)},
 		{Type: types.Root, ID: gpt.FormatGUID([16]byte{4}), Name: "root", Size: partitionSize},
-	}}.Layout()
+	}, others...)}.Layout()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +212,7 @@ func disk(t testing.TB, kind string) (path, hash string, table *gpt.Table) {
 	place, tr := at{f, table.Partitions[2].Start}, root(t)
 	switch kind {
 	case "ext4":
-		_, err = ext4.Write(t.Context(), place, tr, ext4.Options{UUID: [16]byte{15: 5}, Label: "thelabel", Time: treetest.Epoch, Size: partitionSize})
+		_, err = ext4.Write(t.Context(), place, tr, ext4.Options{UUID: [16]byte{15: 5}, Label: "thelabel", Time: treetest.Epoch, Size: partitionSize - 8<<20})
 	case "erofs":
 		_, err = erofs.Write(t.Context(), place, tr, erofs.Options{Compression: erofs.LZ4})
 	case "squashfs":
