@@ -58,7 +58,8 @@ func CommonRules() []distro.Rule {
 }
 
 // shadowDates sets the days of the last changes of passwords to the epoch's
-// day where they are later.
+// day, also where they are earlier, since the epoch may be later than the
+// builder's clock. 0, which wants a password changed at once, stays.
 func shadowDates(_ string, data []byte, epoch time.Time) ([]byte, error) {
 	const field = 2
 	day := epoch.Unix() / 86400
@@ -68,7 +69,7 @@ func shadowDates(_ string, data []byte, epoch time.Time) ([]byte, error) {
 		if len(fields) <= field {
 			continue
 		}
-		if changed, err := strconv.ParseInt(string(fields[field]), 10, 64); err == nil && changed > day {
+		if changed, err := strconv.ParseInt(string(fields[field]), 10, 64); err == nil && changed > 0 {
 			fields[field] = strconv.AppendInt(nil, day, 10)
 			lines[i] = bytes.Join(fields, []byte(":"))
 		}
