@@ -140,7 +140,7 @@ func imageDifferences(list []imageDifference) string {
 	for _, d := range list {
 		indent := ""
 		if len(d.Part) > 0 {
-			fmt.Fprintf(&b, "%s:\n", strings.Join(d.Part, ": "))
+			fmt.Fprintf(&b, "%s:\n", oneLine(strings.Join(d.Part, ": ")))
 			indent = "  "
 		}
 		for _, c := range d.Changes {
@@ -172,7 +172,7 @@ func (c imageChange) String() string {
 	if n == "" {
 		n = none
 	}
-	return fmt.Sprintf("%s %s → %s", c.Attribute, o, n)
+	return oneLine(fmt.Sprintf("%s %s → %s", c.Attribute, o, n))
 }
 
 // String is the difference as a line.

@@ -186,13 +186,13 @@ func (s *session) verifyImage(name string, part *inspect.Part) error {
 	var b strings.Builder
 	for _, c := range checks {
 		line := checked{Part: append([]string{}, c.Path...), What: c.What, OK: c.Err == nil}
-		where := strings.Join(append([]string{name}, c.Path...), ": ")
+		where := oneLine(strings.Join(append([]string{name}, c.Path...), ": "))
 		if c.Err == nil {
 			fmt.Fprintf(&b, "ok   %s: %s\n", where, c.What)
 		} else {
 			failed++
 			line.Problem = c.Err.Error()
-			fmt.Fprintf(&b, "bad  %s: %s: %v\n", where, c.What, c.Err)
+			fmt.Fprintf(&b, "bad  %s: %s: %v\n", where, c.What, oneLine(c.Err.Error()))
 		}
 		list = append(list, line)
 	}

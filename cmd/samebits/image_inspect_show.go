@@ -124,12 +124,15 @@ func (s *session) shownOf(p *inspect.Part) (*shown, error) {
 func (p *shown) title() string {
 	switch {
 	case p.Number > 0 && p.Name != "":
-		return fmt.Sprintf("%d %s", p.Number, p.Name)
+		return fmt.Sprintf("%d %s", p.Number, oneLine(p.Name))
 	case p.Number > 0:
 		return strconv.Itoa(p.Number)
 	}
-	return p.Name
+	return oneLine(p.Name)
 }
+
+// oneLine keeps a name from an image from looking like lines of ours.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "\\n") }
 
 // text writes the part as an indented list.
 func (p *shown) text(b *strings.Builder, title, indent string) {
