@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/samebits/samebits/imagebuild/inspect"
@@ -15,6 +17,7 @@ func (p *program) imageDiff() *cli.Command {
 		Usage:     "tell in what two images differ",
 		ArgsUsage: "OLD NEW",
 		Description: "Compares two images entry by entry, also of two formats, such as a tar archive and a disk: + added, - removed, ~ changed, with each attribute that differs. What one of the formats has no place for is not compared. " +
+			"Where a rule of \"image explain --rules\" is about the path, its name stands behind: the cause is a known one. " +
 			"Images of several parts are compared part by part, with what their headers say. The exit code is 0 also where they differ, unless --exit-code is given.\n\n" +
 			"Examples:\n" +
 			"  samebits image diff root.tar root.squashfs\n" +
@@ -49,6 +52,9 @@ type fileDiffers struct {
 	Path    string        `json:"path"`   // with a leading slash
 	Change  string        `json:"change"` // added, removed, changed
 	Changes []imageChange `json:"changes,omitempty"`
+	// Cause is the name of the rule that is about the path, where there is one.
+	Cause  string `json:"cause,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 func (s *session) imageDiff() (err error) {
@@ -75,6 +81,7 @@ func (s *session) imageDiff() (err error) {
 	for _, d := range found {
 		list = append(list, imageDifferenceOf(d))
 	}
+	explain(list)
 	switch {
 	case s.Bool("json"):
 		err = s.writeJSON(list)
@@ -134,9 +141,11 @@ func imageDifferenceOf(d inspect.PartDifference) imageDifference {
 	return out
 }
 
-// imageDifferences are the differences as lines.
+// imageDifferences are the differences as lines, and at their end the causes that
+// are known.
 func imageDifferences(list []imageDifference) string {
 	var b strings.Builder
+	causes := map[string]string{}
 	for _, d := range list {
 		indent := ""
 		if len(d.Part) > 0 {
@@ -151,10 +160,16 @@ func imageDifferences(list []imageDifference) string {
 		}
 		for _, f := range d.Files {
 			b.WriteString(indent + f.String() + "\n")
+			if f.Cause != "" {
+				causes[f.Cause] = f.Reason
+			}
 		}
 		if len(d.Left) > 0 && len(d.Files) > 0 {
 			fmt.Fprintf(&b, "%snot compared, since one of the formats has no place for it: %s\n", indent, strings.Join(d.Left, ", "))
 		}
+	}
+	for _, cause := range slices.Sorted(maps.Keys(causes)) {
+		fmt.Fprintf(&b, "[%s] %s\n", cause, causes[cause])
 	}
 	return b.String()
 }
@@ -183,5 +198,9 @@ func (f fileDiffers) String() string {
 	for _, c := range f.Changes {
 		changes = append(changes, c.String())
 	}
-	return strings.TrimSpace(line + " " + strings.Join(changes, ", "))
+	line = strings.TrimSpace(line + " " + strings.Join(changes, ", "))
+	if f.Cause != "" {
+		line += " [" + f.Cause + "]"
+	}
+	return line
 }

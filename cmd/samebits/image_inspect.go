@@ -38,6 +38,9 @@ func (p *program) imageInspect() *cli.Command {
 	}
 }
 
+// largeImage is what takes so long that a person wants to know why.
+const largeImage = 4 << 30
+
 func (s *session) imageInspect() (err error) {
 	if n := len(s.given("files", "cat", "verify")); n > 1 {
 		return s.usagef("--files, --cat and --verify are three different questions; ask one")
@@ -49,6 +52,9 @@ func (s *session) imageInspect() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	if file.Size >= largeImage {
+		s.say("reading %s, %s", name, size(file.Size))
+	}
 	part := file.Part
 	for _, want := range s.StringSlice("part") {
 		if part, err = part.Find(want); err != nil {

@@ -95,3 +95,34 @@ root: inner:
 		t.Errorf("%+v", f)
 	}
 }
+
+// A difference that a rule is about has a known cause.
+func TestKnownCauses(t *testing.T) {
+	changed := []imageChange{{Attribute: "sha256"}, {Attribute: "time"}}
+	list := []imageDifference{{Files: []fileDiffers{
+		{Path: "/var/log/dpkg.log", Change: "changed", Changes: changed},
+		{Path: "/usr/lib/python3/__pycache__/x.pyc", Change: "added"},
+		{Path: "/etc/machine-id", Change: "changed", Changes: changed},
+		{Path: "/run/lock", Change: "removed"},
+		{Path: "/etc/hosts", Change: "changed", Changes: changed[1:]},
+		{Path: "/etc/hosts", Change: "changed", Changes: changed},
+		{Path: "/", Change: "changed", Changes: changed},
+	}}}
+	explain(list)
+	var got []string
+	for _, f := range list[0].Files {
+		got = append(got, f.Cause)
+	}
+	if want := "dpkg-logs python-caches machine-id  times  "; strings.Join(got, " ") != want {
+		t.Errorf("%q", got)
+	}
+	text := imageDifferences(list)
+	for _, want := range []string{"+ /usr/lib/python3/__pycache__/x.pyc [python-caches]\n", "\n[times] what was made while building has the time of that\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s", text)
+		}
+	}
+	if strings.Count(text, "[times]") != 2 {
+		t.Errorf("%s", text)
+	}
+}
