@@ -152,8 +152,12 @@ func TestMasterBootRecordWithTroubles(t *testing.T) {
 	must(t, os.WriteFile(path, nil, 0o644))
 	must(t, os.Truncate(path, 64<<20))
 	run(t, "sh", "-c", "printf 'label: dos\n,16M\n,,5\n,8M\n' | sfdisk -q "+path)
-	must(t, os.Truncate(path, 10<<20))
 	p := open(t, path)
+	if problems(p) != "extended partitions are not followed" {
+		t.Errorf("%q", problems(p))
+	}
+	must(t, os.Truncate(path, 10<<20))
+	p = open(t, path)
 	if len(p.Parts) != 2 || p.Parts[0].Problem == nil || p.Parts[1].Problem == nil || p.Parts[1].Attribute("partition_type") != "extended" {
 		t.Errorf("%+v", p.Parts)
 	}
