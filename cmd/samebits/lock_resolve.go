@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -150,8 +151,8 @@ func (s *session) resolveRequest() (distro.ResolveRequest, distro.Distro, error)
 		req.Components = append(req.Components, strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })...)
 	}
 	for _, name := range req.Mirrors {
-		if !strings.Contains(name, "://") {
-			return req, nil, s.usagef("%q is no URL of a mirror; a directory is written file://%s", name, filepath.Join("/", name))
+		if u, err := url.Parse(strings.ReplaceAll(name, "{{.Timestamp}}", "")); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return req, nil, s.usagef("%q is no mirror's URL of http or https", withoutLogin(name))
 		}
 	}
 	if text := s.String("snapshot"); text != "" {
