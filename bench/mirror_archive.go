@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,10 +15,10 @@ import (
 )
 
 const (
-	stockCount = 100_000 // files that the mirror has at the start
-	stockSize  = 4 << 10
-	coldCount  = 300
-	clients    = 8
+	stockCount  = 100_000 // files that the mirror has at the start
+	stockSize   = 4 << 10
+	coldCount   = 300
+	coldClients = 8
 )
 
 // An archive is one of Debian's form: files in pool, an index of them and of
@@ -26,8 +27,17 @@ type archive struct {
 	dir   string
 	url   string // where nginx serves it
 	index strings.Builder
-	cold  []string // paths of the files that are fetched cold
+	// Those that are fetched cold are also in a suite of their own, so that
+	// clients need not read of all others.
+	cold      []string // paths
+	coldIndex strings.Builder
 }
+
+// The suites of an archive.
+const (
+	allSuite  = "stable"
+	coldSuite = "cold"
+)
 
 // newArchive makes one: a file of each hot size, and those that are fetched
 // cold, which are as small and as large as Debian's packages mostly are.
@@ -44,11 +54,12 @@ func (b *bench) newArchive() (*archive, error) {
 	for i := range coldCount {
 		path := fmt.Sprintf("pool/cold-%03d_1_all.deb", i)
 		a.cold = append(a.cold, path)
-		// From 4 KiB to some 1 MB, half of them below 70 KB.
+		// From 4 KiB to some 1 MB, half of them below 130 KB.
 		if err := a.add(path, 4<<10+int64(i*i*i/27)); err != nil {
 			return nil, err
 		}
 	}
+	a.coldIndex.WriteString(strings.Join(strings.SplitAfter(a.index.String(), "\n\n")[len(hotSizes):], ""))
 	for i := range stockCount {
 		data := noise(stockPath(i), stockSize)
 		a.name(stockPath(i), lockfile.DigestOf(data), stockSize)
@@ -79,16 +90,19 @@ func (a *archive) name(path string, d lockfile.Digest, size int64) {
 	fmt.Fprintf(&a.index, "Package: %s\nVersion: 1\nArchitecture: all\nFilename: %s\nSize: %d\nSHA256: %s\n\n", name, path, size, d)
 }
 
-// publish writes the index and the Release.
+// publish writes the indexes and a Release for each.
 func (a *archive) publish() error {
+	return errors.Join(a.publishSuite(allSuite, a.index.String()), a.publishSuite(coldSuite, a.coldIndex.String()))
+}
+
+func (a *archive) publishSuite(suite, index string) error {
 	const packages = "main/binary-amd64/Packages"
-	dists := filepath.Join(a.dir, "dists/stable")
+	dists := filepath.Join(a.dir, "dists", suite)
 	if err := os.MkdirAll(filepath.Join(dists, filepath.Dir(packages)), 0o755); err != nil {
 		return err
 	}
-	index := a.index.String()
-	release := fmt.Sprintf("Origin: Bench\nLabel: Bench\nSuite: stable\nCodename: stable\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nArchitectures: amd64\nComponents: main\nSHA256:\n %s %d %s\n",
-		lockfile.DigestOf([]byte(index)), len(index), packages)
+	release := fmt.Sprintf("Origin: Bench\nLabel: Bench\nSuite: %[1]s\nCodename: %[1]s\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nArchitectures: amd64\nComponents: main\nSHA256:\n %s %d %s\n",
+		suite, lockfile.DigestOf([]byte(index)), len(index), packages)
 	if err := os.WriteFile(filepath.Join(dists, packages), []byte(index), 0o644); err != nil {
 		return err
 	}

@@ -9,55 +9,114 @@ import (
 	"strings"
 )
 
+// coldLimit is how much longer clients may take through a cold mirror than
+// directly from upstream.
+const coldLimit = 1.3
+
 // measureCold has clients get the same files at once, directly from nginx and
-// through a mirror that has none of them.
+// through a mirror that has none of them: apt as it downloads what it is to
+// install, and curl, which does nothing but write what it gets.
 func (b *bench) measureCold(a *archive) error {
-	ours, err := b.mirrorOf(a, "cold-mirror")
-	if err != nil {
-		return err
-	}
-	// The large stock is not part of this, in its index neither.
-	direct, err := b.clientsOf("nginx, directly", a.url, a.cold)
-	if err != nil {
-		return err
-	}
-	through, err := b.clientsOf(ours.name+", which has nothing yet", ours.url, a.cold)
-	if err != nil {
-		return err
-	}
-	through.prepare = func() error {
-		if ours.running != nil {
-			ours.running.end()
-		}
-		for _, sub := range []string{"cache", "state"} {
-			if err := os.RemoveAll(filepath.Join(ours.dir, sub)); err != nil {
+	for _, kind := range []struct {
+		tag, name string
+		make      func(name string, base func() string, a *archive) contestant
+	}{{"apt", "`apt-get install --download-only`", b.aptClients}, {"curl", "`curl`, which neither checks nor resolves anything", b.curlClients}} {
+		var mirror *served
+		n := 0
+		direct := kind.make("nginx, directly", func() string { return a.url }, a)
+		through := kind.make("`samebits mirror serve`, which has nothing yet", func() string { return mirror.url }, a)
+		clients := through.prepare
+		through.prepare = func() (err error) {
+			mirror.end()
+			n++
+			// What was just deleted makes new files slow: all stays to the end.
+			if mirror, err = b.mirrorOf(a, fmt.Sprintf("cold-%s-%d", kind.tag, n)); err != nil {
 				return err
 			}
+			_, err = mirror.run()
+			for _, path := range []string{"Release", "main/binary-amd64/Packages"} {
+				_, e := length(mirror.url + "/dists/" + coldSuite + "/" + path)
+				err = errors.Join(err, e)
+			}
+			return errors.Join(err, clients())
 		}
-		_, err := ours.run()
-		for _, path := range []string{"dists/stable/Release", "dists/stable/main/binary-amd64/Packages", hotPath(hotSizes[0].size)} {
-			_, e := length(ours.url + "/" + path)
-			err = errors.Join(err, e)
+		fmt.Fprintf(b.out, "%d clients at once, each of which gets %d files with %s; %.2f is wanted at most:\n\n", coldClients, len(a.cold), kind.name, coldLimit)
+		err := b.measure(direct, through)
+		mirror.end()
+		if err != nil {
+			return err
 		}
-		return err
 	}
-	fmt.Fprintf(b.out, "%d clients at once, each of which gets %d files; 1.30 is wanted at most:\n\n", clients, len(a.cold))
-	return b.measure(direct, through)
+	return nil
 }
 
-// clientsOf are clients that get files one after another, and keep them.
-func (b *bench) clientsOf(name, base string, paths []string) (contestant, error) {
-	var config strings.Builder
-	for _, p := range paths {
-		fmt.Fprintf(&config, "url = %q\noutput = %q\n", base+"/"+p, filepath.Base(p))
+// end ends the server, if it runs.
+func (s *served) end() {
+	if s != nil && s.running != nil {
+		s.running.end()
 	}
-	dir := filepath.Join(b.dir, "clients")
-	file := filepath.Join(b.dir, "clients-"+strings.ReplaceAll(strings.TrimPrefix(base, "http://"), "/", "-"))
-	if err := os.WriteFile(file, []byte(config.String()), 0o644); err != nil {
-		return contestant{}, err
+}
+
+// atOnce is a command that runs a script for each of the clients at the same
+// time; in it, {} is the number of the client.
+func atOnce(script string) *exec.Cmd {
+	return pinned("sh", "-c", fmt.Sprintf("seq %[1]d | xargs -P %[1]d -I{} sh -c '%[2]s'", coldClients, script))
+}
+
+// curlClients get files one after another, and keep them.
+func (b *bench) curlClients(name string, base func() string, a *archive) contestant {
+	var dir string
+	return contestant{name: name, prepare: func() (err error) {
+		if dir, err = os.MkdirTemp(b.dir, "curl-"); err != nil {
+			return err
+		}
+		var config strings.Builder
+		for _, p := range a.cold {
+			fmt.Fprintf(&config, "url = %q\noutput = %q\n", base()+"/"+p, filepath.Base(p))
+		}
+		for i := range coldClients {
+			err = errors.Join(err, os.Mkdir(filepath.Join(dir, fmt.Sprint(i+1)), 0o755))
+		}
+		return errors.Join(err, os.WriteFile(filepath.Join(dir, "config"), []byte(config.String()), 0o644))
+	}, command: func() *exec.Cmd {
+		return atOnce(fmt.Sprintf("cd %s/{} && exec curl --silent --fail --config ../config", dir))
+	}}
+}
+
+// aptClients each have a root of their own, which knows the archive.
+func (b *bench) aptClients(name string, base func() string, a *archive) contestant {
+	var dir string
+	apt := func(args string) *exec.Cmd {
+		root := dir + "/{}"
+		options := []string{"Dir=" + root, "Dir::State::status=" + root + "/status", "Dir::Etc::parts=" + root + "/none", "APT::Architecture=amd64", "APT::Architectures::=amd64",
+			"APT::Sandbox::User=root", "Acquire::Languages=none", "Acquire::Check-Valid-Until=false", "Debug::NoLocking=1"}
+		return atOnce("exec apt-get -q -q -y -o " + strings.Join(options, " -o ") + " " + args + " >/dev/null")
 	}
-	return contestant{name: name, prepare: func() error { return nil }, command: func() *exec.Cmd {
-		script := fmt.Sprintf("rm -rf %[1]s; for i in $(seq %[2]d); do mkdir -p %[1]s/$i; done; seq %[2]d | xargs -P %[2]d -I{} sh -c 'cd %[1]s/{} && exec curl --silent --fail --config %[3]s'", dir, clients, file)
-		return pinned("sh", "-c", script)
-	}}, nil
+	return contestant{name: name, prepare: func() (err error) {
+		if dir, err = os.MkdirTemp(b.dir, "apt-"); err != nil {
+			return err
+		}
+		for i := range coldClients {
+			root := filepath.Join(dir, fmt.Sprint(i+1))
+			for _, d := range []string{"etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"} {
+				err = errors.Join(err, os.MkdirAll(filepath.Join(root, d), 0o755))
+			}
+			line := "deb [trusted=yes arch=amd64] " + base() + " " + coldSuite + " main\n"
+			err = errors.Join(err, os.WriteFile(filepath.Join(root, "status"), nil, 0o644), os.WriteFile(filepath.Join(root, "etc/apt/sources.list"), []byte(line), 0o644))
+		}
+		if err != nil {
+			return err
+		}
+		if out, err := apt("update").CombinedOutput(); err != nil {
+			return fmt.Errorf("apt-get update: %w\n%s", err, tail(out, 1000))
+		}
+		return nil
+	}, command: func() *exec.Cmd {
+		var names []string
+		for _, p := range a.cold {
+			word, _, _ := strings.Cut(filepath.Base(p), "_")
+			names = append(names, word)
+		}
+		return apt("--download-only install " + strings.Join(names, " "))
+	}}
 }
