@@ -50,7 +50,7 @@ func TestUse(t *testing.T) {
 		run(t, "losetup", "-c", device)
 		run(t, "resize2fs", device)
 	} else {
-		t.Log("not grown while mounted: that needs CAP_SYS_RESOURCE")
+		t.Log("not grown while mounted, which TestGrowsWhileMounted does")
 	}
 	run(t, "umount", at)
 	run(t, "e2fsck", "-fn", f.Name())
