@@ -7,6 +7,7 @@ package vmtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type Machine struct {
 	Disks                   []string // raw images: vda, vdb and so on
 	CDROM                   string   // an ISO, in a drive that ata_piix drives
 	USB                     string   // a raw image, on a USB stick
+	// Limit is how long the machine may take, 2 minutes if it is 0.
+	Limit time.Duration
 	// Input is typed at the serial console once the machine has written Prompt.
 	Prompt, Input string
 }
@@ -63,7 +66,7 @@ func Release(kernel string) string {
 // has turned itself off.
 func Run(t testing.TB, m Machine) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(m.Limit, limit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool(t, "qemu-system-x86_64"), arguments(t, m)...)
 	var out bytes.Buffer
