@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -72,16 +71,21 @@ func (o *opener) gpt(p *Part, depth int) {
 	if len(t.BootCode) > 0 {
 		p.add("boot_code", true)
 	}
+	numbers, err := t.Numbers(p.source.at)
+	if err != nil {
+		p.fail(err)
+		return
+	}
 	for i, entry := range t.Partitions {
-		o.child(p, o.partition(p, i, entry), depth)
+		o.child(p, o.partition(p, numbers[i], entry), depth)
 	}
 	p.check("the sums of the partition table and its copy are right, and these agree", func(context.Context) error { return nil })
 	o.guarded(p)
 }
 
 // partition is a part for an entry of a table.
-func (o *opener) partition(p *Part, i int, e gpt.Partition) *Part {
-	q := &Part{Name: e.Name, Number: i + 1, source: sourceAt(p.source.at, e.Start, min(e.Size, p.source.size-e.Start))}
+func (o *opener) partition(p *Part, number int, e gpt.Partition) *Part {
+	q := &Part{Name: e.Name, Number: number, source: sourceAt(p.source.at, e.Start, min(e.Size, p.source.size-e.Start))}
 	word := gpt.TypeName(e.Type)
 	if word == "" {
 		word = string(e.Type)
@@ -105,7 +109,7 @@ func (o *opener) partition(p *Part, i int, e gpt.Partition) *Part {
 
 // mbrTypes are words for types of partitions of master boot records.
 var mbrTypes = map[byte]string{
-	0x05: "extended", 0x0F: "extended", 0x07: "ntfs", 0x0B: "fat32", gpt.MBRFAT32: "fat32", 0x06: "fat16", gpt.MBRFAT16: "fat16",
+	0x05: "extended", 0x0F: "extended", 0x85: "extended", 0x07: "ntfs", 0x0B: "fat32", gpt.MBRFAT32: "fat32", 0x06: "fat16", gpt.MBRFAT16: "fat16",
 	0x82: "swap", gpt.MBRLinux: "linux", 0x8E: "lvm", 0xEE: "protective", gpt.MBRESP: "esp", 0xFD: "raid",
 }
 
@@ -119,30 +123,50 @@ func (o *opener) mbr(p *Part, depth int) {
 	if len(m.BootCode) > 0 {
 		p.add("boot_code", true)
 	}
+	numbers, err := m.Numbers(p.source.at)
+	if err != nil {
+		p.fail(err)
+		return
+	}
 	for i, e := range m.Partitions {
-		q := &Part{Number: i + 1}
-		word, known := mbrTypes[e.Type]
-		if !known {
-			word = fmt.Sprintf("%#02x", e.Type)
-		}
-		q.add(typeAttribute, word)
-		q.add("start", e.Start)
-		if e.Active {
-			q.add("active", true)
-		}
-		// A partition that begins with the disk would be the disk itself again.
-		switch inside := e.Start > 0 && e.Start < p.source.size && e.Size > 0 && e.Size <= p.source.size-e.Start; {
-		case inside && word != "extended":
-			q.source = sourceAt(p.source.at, e.Start, e.Size)
-			o.child(p, q, depth)
+		o.record(p, numbers[i], e, depth)
+	}
+	for _, e := range m.Partitions {
+		if !gpt.IsExtended(e.Type) {
 			continue
-		case inside:
-			q.fail(errors.New("extended partitions are not followed"))
-		default:
-			q.fail(fmt.Errorf("it would end at byte %d of %d", e.Start+e.Size, p.source.size))
 		}
-		q.Format, q.Size = unknownFormat, e.Size
-		p.Parts = append(p.Parts, q)
+		list, err := gpt.ReadExtended(p.source.at, p.source.size, e)
+		for i, inner := range list {
+			o.record(p, i+5, inner, depth) // as Linux counts
+		}
+		if err != nil {
+			p.fail(err)
+		}
 	}
 	o.guarded(p)
+}
+
+// record opens a partition of a master boot record.
+func (o *opener) record(p *Part, number int, e gpt.MBRPartition, depth int) {
+	q := &Part{Number: number, Format: unknownFormat, Size: e.Size}
+	word, known := mbrTypes[e.Type]
+	if !known {
+		word = fmt.Sprintf("%#02x", e.Type)
+	}
+	q.add(typeAttribute, word)
+	q.add("start", e.Start)
+	if e.Active {
+		q.add("active", true)
+	}
+	switch {
+	case e.Start < 0 || e.Size > p.source.size || e.Start > p.source.size-e.Size:
+		q.fail(fmt.Errorf("it would end at byte %d of %d", e.Start+e.Size, p.source.size))
+	case e.Start == 0 || gpt.IsExtended(e.Type):
+		// The disk itself again, or the one that holds the others.
+	default:
+		q.source = sourceAt(p.source.at, e.Start, e.Size)
+		o.child(p, q, depth)
+		return
+	}
+	p.Parts = append(p.Parts, q)
 }

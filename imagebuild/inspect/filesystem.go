@@ -237,7 +237,7 @@ func (o *opener) hybrid(p *Part) {
 		p.add("partition_table", "gpt")
 		p.add("disk_id", string(t.ID))
 		for i, e := range t.Partitions {
-			q := o.partition(p, i, e)
+			q := o.partition(p, i+1, e)
 			lines = append(lines, fmt.Sprintf("%d %s %s at %d, %d bytes", i+1, q.Attribute(typeAttribute), e.Name, e.Start, e.Size))
 		}
 	case isMBR(head, p.source):

@@ -108,7 +108,10 @@ func compareTable(t *testing.T, path string) {
 	var said struct {
 		Table struct {
 			Label, ID  string
-			Partitions []struct{ Start, Size int64 }
+			Partitions []struct {
+				Node        string
+				Start, Size int64
+			}
 		} `json:"partitiontable"`
 	}
 	must(t, json.Unmarshal([]byte(run(t, "sfdisk", "-J", path)), &said))
@@ -121,7 +124,7 @@ func compareTable(t *testing.T, path string) {
 	}
 	for i, q := range p.Parts {
 		want := said.Table.Partitions[i]
-		if q.Attribute("start") != want.Start*512 || q.Size != want.Size*512 {
+		if q.Attribute("start") != want.Start*512 || q.Size != want.Size*512 || want.Node != path+strconv.Itoa(q.Number) {
 			t.Errorf("partition %d: %v, %d, and sfdisk says %+v", q.Number, q.Attribute("start"), q.Size, want)
 		}
 	}
@@ -145,21 +148,22 @@ func TestMasterBootRecordAsSfdiskSays(t *testing.T) {
 	}
 }
 
-// An extended partition is told and not followed, and what lies outside of the
-// disk is told, too.
-func TestMasterBootRecordWithTroubles(t *testing.T) {
+// Logical partitions are told behind the others, and so is what lies outside of
+// the disk.
+func TestMasterBootRecordWithLogicalPartitions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk")
 	must(t, os.WriteFile(path, nil, 0o644))
 	must(t, os.Truncate(path, 64<<20))
-	run(t, "sh", "-c", "printf 'label: dos\n,16M\n,,5\n,8M\n' | sfdisk -q "+path)
+	run(t, "sh", "-c", "printf 'label: dos\n2: size=16M\n4: type=5\n,8M\n,8M,82\n' | sfdisk -q "+path)
+	compareTable(t, path)
 	p := open(t, path)
-	if problems(p) != "extended partitions are not followed" {
-		t.Errorf("%q", problems(p))
+	if problems(p) != "" || len(p.Parts) != 4 || p.Parts[1].Attribute("partition_type") != "extended" || p.Parts[3].Attribute("partition_type") != "swap" {
+		t.Errorf("%q, %+v", problems(p), p.Parts)
 	}
 	must(t, os.Truncate(path, 10<<20))
 	p = open(t, path)
-	if len(p.Parts) != 2 || p.Parts[0].Problem == nil || p.Parts[1].Problem == nil || p.Parts[1].Attribute("partition_type") != "extended" {
-		t.Errorf("%+v", p.Parts)
+	if p.Problem == nil || len(p.Parts) != 2 || p.Parts[0].Problem == nil || p.Parts[1].Problem == nil {
+		t.Errorf("%q, %+v", problems(p), p.Parts)
 	}
 }
 
