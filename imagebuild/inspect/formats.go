@@ -43,27 +43,30 @@ func formats() []format {
 	}
 }
 
-// strange are formats that are known by name alone.
+// strange are formats that are known by name, and by the identifiers that their
+// headers have at fixed places.
 var strange = []struct {
 	name   string
 	is     func(head []byte) bool
 	remedy string
+	// Where 16 bytes of a UUID are, and a label, 0 for nowhere.
+	uuid, label, labelSize int
 }{
-	{"lock", has("# samebits lock", 0), "it is a lock: \"samebits lock inspect\" shows it"},
-	{"luks", has("LUKS\xba\xbe", 0), "it is encrypted"},
-	{"xfs", has("XFSB", 0), ""},
-	{"btrfs", has("_BHRfS_M", 64<<10+64), ""},
-	{"f2fs", has("\x10\x20\xf5\xf2", 1024), ""},
-	{"swap", has("SWAPSPACE2", 4096-10), ""},
-	{"lvm", has("LABELONE", 512), ""},
-	{"ntfs", has("NTFS    ", 3), ""},
-	{"exfat", has("EXFAT   ", 3), ""},
-	{"vmdk", has("KDMV", 0), "convert it: qemu-img convert -O raw"},
-	{"vhdx", has("vhdxfile", 0), "convert it: qemu-img convert -O raw"},
-	{"device tree", has("\xd0\x0d\xfe\xed", 0), ""},
-	{"bmp", has("BM", 0), ""},
-	{"elf", has("\x7fELF", 0), ""},
-	{"zip", has("PK\x03\x04", 0), ""},
+	{name: "lock", is: has("# samebits lock", 0), remedy: "it is a lock: \"samebits lock inspect\" shows it"},
+	{name: "luks", is: has("LUKS\xba\xbe", 0), remedy: "it is encrypted"},
+	{name: "xfs", is: has("XFSB", 0), uuid: 32, label: 108, labelSize: 12},
+	{name: "btrfs", is: has("_BHRfS_M", 64<<10+64), uuid: 64<<10 + 32, label: 64<<10 + 299, labelSize: 256},
+	{name: "f2fs", is: has("\x10\x20\xf5\xf2", 1024), uuid: 1024 + 108},
+	{name: "swap", is: has("SWAPSPACE2", 4096-10), uuid: 1036, label: 1052, labelSize: 16},
+	{name: "lvm", is: has("LABELONE", 512)},
+	{name: "ntfs", is: has("NTFS    ", 3)},
+	{name: "exfat", is: has("EXFAT   ", 3)},
+	{name: "vmdk", is: has("KDMV", 0), remedy: "convert it: qemu-img convert -O raw"},
+	{name: "vhdx", is: has("vhdxfile", 0), remedy: "convert it: qemu-img convert -O raw"},
+	{name: "device tree", is: has("\xd0\x0d\xfe\xed", 0)},
+	{name: "bmp", is: has("BM", 0)},
+	{name: "elf", is: has("\x7fELF", 0)},
+	{name: "zip", is: has("PK\x03\x04", 0)},
 }
 
 func has(magic string, at int) func([]byte) bool {

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,6 +157,13 @@ func (o *opener) open(p *Part, depth int) *Part {
 	for _, f := range strange {
 		if f.is(head) {
 			p.Format = f.name
+			if end := f.label + f.labelSize; f.label > 0 && len(head) >= end {
+				label, _, _ := bytes.Cut(head[f.label:end], []byte{0})
+				p.add("label", string(label))
+			}
+			if f.uuid > 0 && len(head) >= f.uuid+16 {
+				p.add("uuid", uuid([16]byte(head[f.uuid:])))
+			}
 			if f.remedy != "" {
 				p.fail(errors.New(f.remedy))
 			}

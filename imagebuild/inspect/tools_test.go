@@ -296,3 +296,14 @@ func TestHashTreeOfVeritysetup(t *testing.T) {
 		t.Errorf("%q", failed)
 	}
 }
+
+// What is not looked into is told by name, label and UUID, as mkswap gives them.
+func TestSwap(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "swap")
+	must(t, os.WriteFile(path, make([]byte, 1<<20), 0o600))
+	run(t, "mkswap", "-L", "name", "-U", "12345678-1234-4234-8234-123456789abc", path)
+	p := open(t, path)
+	if p.Format != "swap" || p.Attribute("label") != "name" || p.Attribute("uuid") != "12345678-1234-4234-8234-123456789abc" || p.HasTree() {
+		t.Errorf("%+v", p)
+	}
+}
