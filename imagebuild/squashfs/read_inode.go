@@ -31,13 +31,14 @@ func (p *reader) inode(reference uint64) (found, error) {
 	if c.err != nil {
 		return found{}, c.err
 	}
+	told := kind
 	isExtended := kind > typeExtended
 	if isExtended {
 		kind -= typeExtended
 	}
 	mode, known := modes[kind]
 	if !known {
-		return found{}, fmt.Errorf("an inode of type %d", kind)
+		return found{}, fmt.Errorf("an inode of type %d", told)
 	}
 	if int(uid) >= len(p.ids) || int(gid) >= len(p.ids) || bits > 0o7777 {
 		return found{}, fmt.Errorf("an inode of mode %o and the owners of numbers %d and %d", bits, uid, gid)
@@ -139,6 +140,10 @@ func (p *reader) file(c *cursor, n *tree.Inode, isExtended bool) (xattrs uint32,
 	return xattrs, nil
 }
 
+// valueElsewhere in the kind of an attribute says that there is a reference to
+// the value.
+const valueElsewhere = 1 << 8
+
 func (p *reader) attributes(id uint32) ([]tree.Xattr, error) {
 	if int64(id) >= int64(len(p.xattrs)/16) {
 		return nil, fmt.Errorf("the list of attributes %d", id)
@@ -152,16 +157,26 @@ func (p *reader) attributes(id uint32) ([]tree.Xattr, error) {
 		if c.err != nil {
 			return nil, c.err
 		}
+		isElsewhere := kind&valueElsewhere != 0
+		kind &^= valueElsewhere
 		if int(kind) >= len(prefixes) || size == 0 || size > 255 {
 			return nil, fmt.Errorf("an attribute of kind %#x with a name of %d bytes", kind, size)
 		}
 		name := prefixes[kind] + string(c.bytes(int(size)))
-		length := c.u32()
+		value := c
+		if isElsewhere { // as mksquashfs has equal values
+			c.u32()
+			value = p.cursor(p.xattrAt, c.u64())
+		}
+		length := value.u32()
 		p.xattrBytes += len(name) + int(length) + 8
 		if length > 1<<16 || p.xattrBytes > maxXattrBytes {
 			return nil, fmt.Errorf("an attribute of %d bytes, and %d of all", length, p.xattrBytes)
 		}
-		list = append(list, tree.Xattr{Name: name, Value: string(c.bytes(int(length)))})
+		list = append(list, tree.Xattr{Name: name, Value: string(value.bytes(int(length)))})
+		if value.err != nil {
+			return nil, value.err
+		}
 	}
 	slices.SortFunc(list, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
 	return list, c.err
