@@ -16,6 +16,10 @@ func TestScratch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// What packages set user ids on lies there for a while.
+	if info, err := os.Stat(mine); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("others can enter: %v, %v", info.Mode(), err)
+	}
 	old := time.Now().Add(-time.Hour)
 	left, fresh, other := filepath.Join(temp, scratchPrefix+"left"), filepath.Join(temp, scratchPrefix+"fresh"), filepath.Join(temp, "samebits-other")
 	for _, dir := range []string{left, fresh, other} {

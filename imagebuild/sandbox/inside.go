@@ -125,6 +125,9 @@ func confine(order) error {
 // command runs the command and all that it leaves behind to the end.
 func command(o order) report {
 	before := free()
+	if o.Bytes <= 0 {
+		o.Bytes = min(before/2, maxBytes)
+	}
 	process, err := os.StartProcess(o.Args[0], o.Args, &os.ProcAttr{
 		Dir: "/" + strings.TrimPrefix(o.Dir, "/"), Env: o.Env,
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
@@ -161,6 +164,9 @@ func reap(pid int) int {
 		}
 	}
 }
+
+// maxBytes is the most that a command may write where nothing else is said.
+const maxBytes = 64 << 30
 
 // watch looks after the limits that the kernel does not keep.
 func watch(o order, before int64, over chan<- string) {

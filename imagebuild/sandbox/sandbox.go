@@ -43,7 +43,8 @@ type Limits struct {
 	Time time.Duration
 	// Processes that may exist at once; 0 for 1000.
 	Processes int
-	// Bytes that the file system of the root may lose meanwhile; 0 for 64 GiB.
+	// Bytes that the file system of the root may lose meanwhile; 0 for half of
+	// what it has free, at most 64 GiB, so that the host goes on.
 	Bytes int64
 }
 
@@ -53,9 +54,6 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Processes <= 0 {
 		l.Processes = 1000
-	}
-	if l.Bytes <= 0 {
-		l.Bytes = 64 << 30
 	}
 	return l
 }

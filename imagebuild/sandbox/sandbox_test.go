@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -162,6 +163,26 @@ func TestLimits(t *testing.T) {
 		t.Errorf("a fork bomb: %v", err)
 	}
 	_, err = run(t, root, "busybox dd if=/dev/zero of=/work/big bs=1M count=400; busybox sleep 60", func(c *Command) { c.Limits.Bytes = 50 << 20 })
+	if !errors.As(err, &limit) || !strings.Contains(err.Error(), "on the disk") {
+		t.Errorf("filling the disk: %v", err)
+	}
+}
+
+// Whatever a command writes, the host has room left.
+func TestDiskIsNotFilled(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("root is needed to mount a file system")
+	}
+	from, root := newRoot(t), t.TempDir()
+	if err := syscall.Mount("tmpfs", root, "tmpfs", 0, "size=2g,mode=755"); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(root, syscall.MNT_DETACH) })
+	if err := os.CopyFS(root, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	var limit *LimitError
+	_, err := run(t, root, "busybox dd if=/dev/zero of=/work/big bs=64k; busybox sleep 60")
 	if !errors.As(err, &limit) || !strings.Contains(err.Error(), "on the disk") {
 		t.Errorf("filling the disk: %v", err)
 	}
