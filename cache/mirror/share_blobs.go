@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +21,8 @@ const (
 	seededFile = "seeded"
 	// maxUploads is how many blobs are uploaded at a time.
 	maxUploads = 4
+	// uploadPace is how many bytes a second an upload makes at least.
+	uploadPace = 64 << 10
 )
 
 // A sharedSource asks the store for a blob before upstream is asked. A store
@@ -180,7 +183,9 @@ func (s *sharing) upload(ctx context.Context, d lockfile.Digest) error {
 		}
 		return file, nil
 	}
-	sent, err := s.store.PutBlob(ctx, f)
+	putCtx, cancel := context.WithTimeout(ctx, shareTime+time.Duration(size/uploadPace)*time.Second)
+	defer cancel()
+	sent, err := s.store.PutBlob(putCtx, f)
 	if s.note(err) != nil {
 		return err
 	}

@@ -6,10 +6,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/samebits/samebits/cache/mirror/share"
+	"github.com/samebits/samebits/fetch"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -156,5 +158,137 @@ func TestTheStateOfAMirrorKeepsItsQueue(t *testing.T) {
 	entries, err := os.ReadDir(rigs[0].Mirror.share.path(queueDir))
 	if err != nil || len(entries) == 0 {
 		t.Errorf("%d files are queued, error %v", len(entries), err)
+	}
+}
+
+// counting is a store that counts its requests, and hangs when it is told to.
+type counting struct {
+	*share.Memory
+	gets, lists, puts atomic.Int64
+	hangs             atomic.Bool
+}
+
+func (c *counting) hang(ctx context.Context) error {
+	for hung := false; ; hung = true {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !c.hangs.Load() && hung:
+			return errors.New("the connection is reset")
+		case !c.hangs.Load():
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (c *counting) Open(ctx context.Context, req fetch.Request) (*fetch.Body, error) {
+	c.gets.Add(1)
+	if err := c.hang(ctx); err != nil {
+		return nil, err
+	}
+	return c.Memory.Open(ctx, req)
+}
+
+func (c *counting) Get(ctx context.Context, key string) ([]byte, string, error) {
+	c.gets.Add(1)
+	if err := c.hang(ctx); err != nil {
+		return nil, "", err
+	}
+	return c.Memory.Get(ctx, key)
+}
+
+func (c *counting) Put(ctx context.Context, key string, data []byte, was string) (string, error) {
+	c.puts.Add(1)
+	if err := c.hang(ctx); err != nil {
+		return "", err
+	}
+	return c.Memory.Put(ctx, key, data, was)
+}
+
+func (c *counting) List(ctx context.Context, prefix string) ([]share.Object, error) {
+	c.lists.Add(1)
+	if err := c.hang(ctx); err != nil {
+		return nil, err
+	}
+	return c.Memory.List(ctx, prefix)
+}
+
+// While nothing happens a round costs one request, and while a client asks for
+// a root one more.
+func TestAnIdleMirrorAsksForLittle(t *testing.T) {
+	r := newRepo(t)
+	r.build("p", "1", 1000)
+	files := r.publish()
+	s := &counting{Memory: &share.Memory{}}
+	m := newRig(t, debianAt(newOrigin(t, files), r.keys()), func(c *Config) { c.Share = s })
+	m.fill(files)
+	settle(t, m)
+	gets, lists, puts := s.gets.Load(), s.lists.Load(), s.puts.Load()
+	const rounds = 20
+	for range rounds {
+		if err := m.share.round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.want("/debian/dists/one/InRelease", 200, files["dists/one/InRelease"])
+	m.want("/debian/"+debPath, 200, files[debPath])
+	// The mirror makes rounds of its own meanwhile.
+	if n := s.gets.Load() - gets; n < rounds || n > 2*rounds || s.lists.Load() != lists || s.puts.Load() != puts {
+		t.Errorf("%d gets, %d lists, %d puts", n, s.lists.Load()-lists, s.puts.Load()-puts)
+	}
+}
+
+// A store that takes requests and never answers keeps no client waiting for
+// good.
+func TestAStoreThatHangs(t *testing.T) {
+	r := newRepo(t)
+	r.build("p", "1", 1000)
+	files := r.publish()
+	s := &counting{Memory: &share.Memory{}}
+	m := newRig(t, debianAt(newOrigin(t, files), r.keys()), func(c *Config) { c.Share, c.Fresh = s, time.Nanosecond })
+	m.want("/debian/dists/one/InRelease", 200, files["dists/one/InRelease"])
+	s.hangs.Store(true)
+	m.fill(files)
+	if st := m.Status().Store; st.Error == "" {
+		t.Errorf("%+v", st)
+	}
+	m.restart() // also not at a start
+	m.fill(files)
+	s.hangs.Store(false)
+	settle(t, m)
+	if st := m.Status().Store; st.Error != "" || st.Queued != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// A mirror that has worked alone gives the store all that it has when it is
+// first told of one, and another one again all.
+func TestAStoreThatComesLater(t *testing.T) {
+	r := newRepo(t)
+	r.build("p", "1", 100_000)
+	files := r.publish()
+	o := newOrigin(t, files)
+	first := newRig(t, debianAt(o, r.keys()), nil)
+	first.fill(files)
+	snap, err := first.Freeze(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		s := &share.Memory{Title: "store " + itoa(i)}
+		first.conf.Share = s
+		first.restart()
+		settle(t, first)
+		settle(t, first) // what it had before goes last
+		o.set(files)
+		second := newRig(t, debianAt(o, r.keys()), func(c *Config) { c.Share = s })
+		settle(t, second)
+		die(o)
+		second.fill(files)
+		second.want("/snapshot/"+snap.Time.Format(timestampForm)+"/debian/"+debPath, 200, files[debPath])
+		if len(second.History("p", "", "")) != 1 {
+			t.Error("the history did not come")
+		}
 	}
 }

@@ -20,6 +20,8 @@ import (
 type Memory struct {
 	// Max takes the place of MaxObject where it is set.
 	Max int
+	// Title is what Name returns; empty for "memory".
+	Title string
 
 	mu      sync.Mutex
 	objects map[string][]byte
@@ -36,7 +38,7 @@ func (m *Memory) Break(err error) {
 
 func tagOf(data []byte) string { return `"` + lockfile.DigestOf(data).String() + `"` }
 
-func (m *Memory) Name() string { return "memory" }
+func (m *Memory) Name() string { return cmp.Or(m.Title, "memory") }
 
 func (m *Memory) Serves(lockfile.Entry) bool { return true }
 
