@@ -51,31 +51,81 @@ var minimalLock = sync.OnceValues(func() (string, error) {
 	return lock, os.WriteFile(lock, []byte(b.String()), 0o644)
 })
 
-// imageBuilder is a place to build the minimal image in.
+// imageBuilder is a place to build images of one lock in.
 type imageBuilder struct {
 	binary, lock, dir string
+	outputs           []string
 }
 
+// newImageBuilder builds the minimal Debian.
 func newImageBuilder(t *testing.T) *imageBuilder {
 	t.Helper()
 	needs(t, true, "apt-get", "dpkg", "setpriv", "unshare", "taskset")
-	b := &imageBuilder{binary: builtBinary(t), dir: t.TempDir()}
+	b := &imageBuilder{binary: builtBinary(t), dir: openDir(t), outputs: imageOutputs}
 	var err error
 	if b.lock, err = minimalLock(); err != nil {
 		t.Skipf("the packages cannot be had (does this machine's apt have lists?): %v", err)
 	}
-	// Other users must reach what they are to read and write.
-	for dir := b.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+	return b
+}
+
+// newSetBuilder builds a set of packages, which it copies to where all users
+// may read them.
+func newSetBuilder(t *testing.T, set packageSet, outputs []string) *imageBuilder {
+	t.Helper()
+	needs(t, true, "setpriv", "unshare", "taskset")
+	b := &imageBuilder{binary: builtBinary(t), dir: openDir(t), outputs: outputs}
+	source := filepath.Join(b.dir, "debs")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range set.files {
+		must(t, "cp", filepath.Join(set.dir, f), source)
+	}
+	b.lock = set.lock(t, b.dir)
+	return b
+}
+
+// openDir is a directory that other users reach.
+func openDir(t *testing.T) string {
+	t.Helper()
+	top := t.TempDir()
+	for dir := top; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return b
+	return top
+}
+
+// turned is the lock with its packages in the opposite order.
+func (b *imageBuilder) turned(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(b.lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	slices.Reverse(lines[4:])
+	return write(t, filepath.Join(b.dir, "turned"), strings.Join(lines, "\n")+"\n")
 }
 
 // imageOutputs are all forms, by the name of the file or directory.
 var imageOutputs = []string{
 	"root.tar", "root.tar.gz", "root.tar.zst", "root.cpio.gz", "root.mtree", "type=oci,dest=oci", "type=oci,dest=ocizstd,compress=zstd", "type=docker,dest=docker.tar", "type=dir,dest=dir",
+}
+
+// fewOutputs are those that tell all of a tree: for sets of which all forms
+// would take long.
+var fewOutputs = []string{"root.tar.zst", "root.mtree", "type=oci,dest=oci"}
+
+// arguments are those of a build, with the packages in a directory.
+func (b *imageBuilder) arguments(cache, source string) []string {
+	args := []string{"image", "build", "--offline", "--cache", cache, "--source", source}
+	for _, o := range b.outputs {
+		args = append(args, "--output", o)
+	}
+	return args
 }
 
 // build builds all outputs by a shell command, in which "$@" is the build, and
@@ -89,10 +139,7 @@ func (b *imageBuilder) build(t *testing.T, name, shell string, more ...string) m
 	if err := os.Chmod(work, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-c", shell, "sh", b.binary, "image", "build", "--offline", "--cache", filepath.Join(work, "cache"), "--source", filepath.Join(filepath.Dir(b.lock), "debs")}
-	for _, o := range imageOutputs {
-		args = append(args, "--output", o)
-	}
+	args := append([]string{"-c", shell, "sh", b.binary}, b.arguments(filepath.Join(work, "cache"), filepath.Join(filepath.Dir(b.lock), "debs"))...)
 	if !slices.Contains(more, "--lock") {
 		more = append(more, "--lock", b.lock)
 	}
@@ -108,7 +155,8 @@ func (b *imageBuilder) build(t *testing.T, name, shell string, more ...string) m
 }
 
 // digests are those of the outputs. Of a written root it is that of a listing,
-// without owners: those of another user's are that user's subordinate ids.
+// without owners and devices: those of another user's are that user's
+// subordinate ids, and there are none.
 func digests(t *testing.T, work string) map[string]string {
 	t.Helper()
 	sums := map[string]string{}
@@ -140,56 +188,12 @@ func digests(t *testing.T, work string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := strings.Split(must(t, "find", filepath.Join(work, "dir"), "(", "-type", "d", "-printf", "%P %y %m %T@\\n", ")", "-o", "-printf", "%P %y %m %s %l %T@ %n\\n"), "\n")
-	slices.Sort(list)
-	add("dir", strings.NewReader(strings.Join(list, "\n")))
+	if _, err := os.Stat(filepath.Join(work, "dir")); err == nil {
+		list := strings.Split(must(t, "find", filepath.Join(work, "dir"), "(", "-type", "d", "-printf", "%P %y %m %T@\\n", ")", "-o", "(", "!", "-type", "c", "!", "-type", "b", "-printf", "%P %y %m %s %l %T@ %n\\n", ")"), "\n")
+		slices.Sort(list)
+		add("dir", strings.NewReader(strings.Join(list, "\n")))
+	}
 	return sums
-}
-
-// TestImageSameBits builds one image under conditions that differ in all that
-// must make no difference.
-func TestImageSameBits(t *testing.T) {
-	b := newImageBuilder(t)
-	first := b.build(t, "first", `exec "$@"`)
-	if len(first) < len(imageOutputs)+2 {
-		t.Fatalf("there are only %v", slices.Sorted(maps.Keys(first)))
-	}
-	data, err := os.ReadFile(b.lock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
-	slices.Reverse(lines[4:])
-	turned := filepath.Join(b.dir, "turned")
-	if err := os.WriteFile(turned, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name, shell string
-		more        []string
-	}{
-		{"surroundings", `umask 077; export TZ=Asia/Kathmandu LC_ALL=tr_TR.UTF-8 LANG=de_DE HOME=/root LD_LIBRARY_PATH=/lib; exec "$@" 7</dev/null`, nil},
-		{"one-cpu", `export GOMAXPROCS=1; exec taskset -c 0 "$@"`, nil},
-		{"host-name", `exec unshare --uts sh -c 'hostname somewhere-else; exec "$@"' sh "$@"`, nil},
-		{"disk", `mkdir tmp; export TMPDIR=$PWD/tmp; exec "$@"`, nil},
-		{"lock-order", `exec "$@"`, []string{"--lock", turned}},
-	} {
-		t.Run(c.name, func(t *testing.T) { sameBits(t, first, b.build(t, c.name, c.shell, c.more...)) })
-	}
-	t.Run("user", func(t *testing.T) {
-		needs(t, true, "newuidmap", "useradd", "userdel", "usermod")
-		user := "samebits-test"
-		if out, err := exec.Command("useradd", "--no-create-home", "--shell", "/bin/sh", user).CombinedOutput(); err != nil {
-			t.Skipf("no user can be added: %v %s", err, out)
-		}
-		t.Cleanup(func() {
-			if out, err := exec.Command("userdel", user).CombinedOutput(); err != nil {
-				t.Errorf("userdel: %v %s", err, out)
-			}
-		})
-		must(t, "usermod", "--add-subuids", "1200000-1265535", "--add-subgids", "1200000-1265535", user)
-		sameBits(t, first, b.build(t, "user", `exec setpriv --reuid=`+user+` --regid=`+user+` --init-groups "$@"`))
-	})
 }
 
 func sameBits(t *testing.T, want, got map[string]string) {
@@ -204,13 +208,67 @@ func sameBits(t *testing.T, want, got map[string]string) {
 	}
 }
 
-// TestImageOnAlpine builds on a host of another distribution, which has nothing
-// but the binary and busybox.
-func TestImageOnAlpine(t *testing.T) {
-	b := newImageBuilder(t)
+// otherUser adds a user with subordinate ids for the time of a test.
+func otherUser(t *testing.T) string {
+	t.Helper()
+	needs(t, true, "newuidmap", "useradd", "userdel", "usermod")
+	const user = "samebits-test"
+	if out, err := exec.Command("useradd", "--no-create-home", "--shell", "/bin/sh", user).CombinedOutput(); err != nil {
+		t.Skipf("no user can be added: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("userdel", user).CombinedOutput(); err != nil {
+			t.Errorf("userdel: %v %s", err, out)
+		}
+	})
+	must(t, "usermod", "--add-subuids", "1200000-1265535", "--add-subgids", "1200000-1265535", user)
+	return user
+}
+
+// shuffled runs a build in a directory whose entries come in an order of
+// chance. That file system acts as who calls, so it is root who builds on it.
+const shuffled = `
+disk=$(mktemp -d /dev/shm/samebits-shuffled-XXXXXX || mktemp -d)
+trap 'umount -l "$disk/shuffled"; rm -rf "$disk"' EXIT
+mkdir "$disk/plain" "$disk/shuffled"
+disorderfs -q -o use_ino --multi-user=yes --shuffle-dirents=yes "$disk/plain" "$disk/shuffled"
+TMPDIR=$disk/shuffled "$@"`
+
+// TestImageSameBits builds one image under conditions that differ, one by one,
+// in all that must make no difference.
+func TestImageSameBits(t *testing.T) {
+	needs(t, true, "disorderfs")
+	b := newSetBuilder(t, alpineSet(t), imageOutputs)
+	first := b.build(t, "first", `exec "$@"`)
+	if len(first) < len(imageOutputs)+2 {
+		t.Fatalf("there are only %v", slices.Sorted(maps.Keys(first)))
+	}
+	for _, c := range []struct {
+		name, shell string
+		more        []string
+	}{
+		{"umask", `umask 077; exec "$@"`, nil},
+		{"surroundings", `export TZ=Asia/Kathmandu LC_ALL=tr_TR.UTF-8 LANG=de_DE HOME=/root LD_LIBRARY_PATH=/lib; exec "$@" 7</dev/null`, nil},
+		{"one-cpu", `export GOMAXPROCS=1; exec taskset -c 0 "$@"`, nil},
+		{"host-name", `exec unshare --uts sh -c 'hostname somewhere-else; exec "$@"' sh "$@"`, nil},
+		{"disk", `mkdir tmp; export TMPDIR=$PWD/tmp; exec "$@"`, nil},
+		{"directory-order", shuffled, nil},
+		{"lock-order", `exec "$@"`, []string{"--lock", b.turned(t)}},
+	} {
+		t.Run(c.name, func(t *testing.T) { sameBits(t, first, b.build(t, c.name, c.shell, c.more...)) })
+	}
+	t.Run("user", func(t *testing.T) {
+		user := otherUser(t)
+		sameBits(t, first, b.build(t, "user", `exec setpriv --reuid=`+user+` --regid=`+user+` --init-groups "$@"`))
+	})
+	t.Run("years", func(t *testing.T) { sameYears(t, b, first) })
+}
+
+// onAlpine builds on a host of another distribution, which has nothing but the
+// binary and busybox.
+func onAlpine(t *testing.T, b *imageBuilder) map[string]string {
+	t.Helper()
 	host := alpineHost(t)
-	want := b.build(t, "here", `exec "$@"`)
-	there := filepath.Join(host, "work")
 	for _, dir := range []string{"work", "debs"} {
 		if err := os.Mkdir(filepath.Join(host, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -221,13 +279,10 @@ func TestImageOnAlpine(t *testing.T) {
 	must(t, "cp", b.lock, filepath.Join(host, "LOCK"))
 	// The kernel makes no user namespaces for who is in a chroot, so the root is
 	// that of a mount namespace.
-	args := []string{"--mount", "--propagation", "private", "sh", "-ec",
+	args := append([]string{"--mount", "--propagation", "private", "sh", "-ec",
 		`mount --bind "$1" "$1"; cd "$1"; shift; mount -t proc proc proc; mount --rbind /dev dev; pivot_root . mnt; umount -l /mnt; cd /work; exec "$@"`, "sh", host,
-		"/bin/samebits", "image", "build", "--offline", "--cache", "/work/cache", "--source", "/debs", "--lock", "/LOCK"}
-	for _, o := range imageOutputs {
-		args = append(args, "--output", o)
-	}
-	cmd := exec.Command("unshare", args...)
+		"/bin/samebits"}, b.arguments("/work/cache", "/debs")...)
+	cmd := exec.Command("unshare", append(args, "--lock", "/LOCK")...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "TMPDIR=/work"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if bytes.Contains(out, []byte("forbids user namespaces")) {
@@ -235,7 +290,7 @@ func TestImageOnAlpine(t *testing.T) {
 		}
 		t.Fatalf("%v\n%s", err, out)
 	}
-	sameBits(t, want, digests(t, there))
+	return digests(t, filepath.Join(host, "work"))
 }
 
 // alpineHost unpacks a root of Alpine from the test data.
