@@ -38,7 +38,7 @@ func (c sharedSource) Serves(lockfile.Entry) bool { return true }
 
 func (c sharedSource) Open(ctx context.Context, req fetch.Request) (*fetch.Body, error) {
 	req.Entry.Digest = c.digest
-	body, err := c.s.store.Open(ctx, req)
+	body, err := c.open(ctx, req)
 	if err = c.s.note(err); err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("%v: %w", err, fs.ErrNotExist)
 	}
@@ -46,6 +46,33 @@ func (c sharedSource) Open(ctx context.Context, req fetch.Request) (*fetch.Body,
 		c.s.hits.Add(1)
 	}
 	return body, err
+}
+
+// open bounds the time until a body begins. How it goes on the flight watches.
+func (c sharedSource) open(ctx context.Context, req fetch.Request) (*fetch.Body, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	late := time.AfterFunc(lookTime, cancel)
+	body, err := c.s.store.Open(ctx, req)
+	if !late.Stop() && err != nil {
+		err = errors.New("it does not answer in time")
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	body.ReadCloser = endingBody{body.ReadCloser, cancel}
+	return body, nil
+}
+
+// endingBody ends its request when it is closed.
+type endingBody struct {
+	io.ReadCloser
+	end func()
+}
+
+func (b endingBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }
 
 // before puts the store before the places of a file, or after them while it

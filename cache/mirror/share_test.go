@@ -249,6 +249,7 @@ func TestAStoreThatHangs(t *testing.T) {
 	m := newRig(t, debianAt(newOrigin(t, files), r.keys()), func(c *Config) { c.Share, c.Fresh = s, time.Nanosecond })
 	m.want("/debian/dists/one/InRelease", 200, files["dists/one/InRelease"])
 	s.hangs.Store(true)
+	m.want("/debian/"+debPath, 200, files[debPath]) // of a set that is here
 	m.fill(files)
 	if st := m.Status().Store; st.Error == "" {
 		t.Errorf("%+v", st)
