@@ -66,7 +66,8 @@ func Release(kernel string) string {
 // has turned itself off.
 func Run(t testing.TB, m Machine) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(m.Limit, limit))
+	limit := cmp.Or(m.Limit, limit)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool(t, "qemu-system-x86_64"), arguments(t, m)...)
 	var out bytes.Buffer

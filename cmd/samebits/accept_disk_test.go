@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/samebits/samebits/imagebuild/vmtest"
+)
+
+// bootSpec has a system say over its serial console that it is there, and turn
+// itself off.
+const bootSpec = `version: 1
+hostname: appliance
+locks: [SHA256SUMS]
+files:
+  - path: /etc/systemd/system/report.service
+    content: |
+      [Unit]
+      Description=Report over the serial console
+      After=multi-user.target
+      [Service]
+      Type=oneshot
+      StandardOutput=journal+console
+      ExecStart=/bin/sh -c 'echo "report: $(uname -n) runs $(findmnt -no SOURCE,FSTYPE,OPTIONS / | cut -d, -f1)"; sleep 10'
+      ExecStart=/bin/systemctl poweroff --no-block
+      [Install]
+      WantedBy=multi-user.target
+services: {enable: [report.service]}
+remove: [/usr/share/doc/**, /usr/share/man/**, /usr/share/locale/**]
+outputs:
+  - {type: disk, dest: disk.raw, cmdline: "CONSOLE"}
+  - {type: disk, dest: guarded.qcow2, verity: true, overlay: true, cmdline: "CONSOLE"}
+  - {type: kernel+initrd, dest: direct, cmdline: "CONSOLE"}
+`
+
+// TestAcceptDisk resolves names to a lock, assembles a Debian of it, writes it
+// as disks, and boots these to a login prompt.
+func TestAcceptDisk(t *testing.T) {
+	needs(t, true, "qemu-system-x86_64", "qemu-img", "apt-get")
+	needsMirror(t)
+	work, cache := t.TempDir(), t.TempDir()
+	lock := filepath.Join(work, "SHA256SUMS")
+	if r := samebits(t, 0, cache, "lock", "resolve", "--distro", "debian", "--suite", "bookworm", "--arch", "amd64", "-o", lock,
+		"linux-image-cloud-amd64", "systemd-sysv", "systemd-boot-efi", "busybox", "cryptsetup-bin"); !strings.Contains(r.stderr, "packages locked") {
+		t.Fatal(r)
+	}
+	spec := strings.ReplaceAll(bootSpec, "CONSOLE", "console=ttyS0 quiet no_timer_check panic=-1")
+	if err := os.WriteFile(filepath.Join(work, "disk.yaml"), []byte(spec), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, cache, "image", "build", filepath.Join(work, "disk.yaml"))
+	cmd.Dir = work
+	if r := finish(t, cmd); r.code != 0 {
+		t.Fatal(r)
+	}
+	// A disk in QEMU's format is the same disk.
+	raw := filepath.Join(work, "guarded.raw")
+	must(t, "qemu-img", "check", filepath.Join(work, "guarded.qcow2"))
+	must(t, "qemu-img", "convert", "-O", "raw", filepath.Join(work, "guarded.qcow2"), raw)
+	for name, c := range map[string]struct {
+		m    vmtest.Machine
+		want string
+	}{
+		"writable":               {vmtest.Machine{Disks: []string{filepath.Join(work, "disk.raw")}}, "report: appliance runs /dev/vda2 ext4 rw"},
+		"guarded by a hash tree": {vmtest.Machine{Disks: []string{raw}}, "report: appliance runs overlay overlay rw"},
+		"in memory": {vmtest.Machine{Kernel: filepath.Join(work, "direct/kernel"), Initrd: filepath.Join(work, "direct/initrd.img"),
+			Cmdline: text(t, filepath.Join(work, "direct/cmdline"))}, "report: appliance runs"},
+	} {
+		c.m.Limit = 8 * time.Minute
+		said := strings.Join(strings.Fields(vmtest.Run(t, c.m)), " ")
+		if !strings.Contains(said, c.want) || !strings.Contains(said, "appliance login:") {
+			t.Errorf("%s: no %q or no login prompt in what it said:\n%s", name, c.want, said)
+		}
+	}
+}
+
+func text(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(data))
+}
