@@ -30,8 +30,9 @@ for word in $($bb cat /proc/cmdline); do
 done
 set +f
 
-# say tells all consoles, also where the command line says quiet.
-say() { echo "<3>samebits: $*" >/dev/kmsg; }
+# say tells all consoles, also where the command line says quiet. The kernel
+# takes lines of up to some 970 bytes.
+say() { printf '<2>samebits: %.900s\n' "$*" >/dev/kmsg; }
 
 # fail ends the boot as the kernel does where it has no root: panic=N restarts
 # the machine after N seconds, without it the message stays.

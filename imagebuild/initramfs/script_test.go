@@ -98,7 +98,7 @@ func started(t *testing.T, cmdline string, changes files) (did, said string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, busybox, append([]string{"sh", "-s"}, "arguments", "of init")...)
-	cmd.Stdin = strings.NewReader(text)
+	cmd.Stdin, cmd.Dir = strings.NewReader(text), here
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err = cmd.Run(); ctx.Err() != nil {
@@ -118,7 +118,7 @@ func started(t *testing.T, cmdline string, changes files) (did, said string) {
 		}
 		return strings.ReplaceAll(strings.TrimLeft(string(data), "\n"), here, "")
 	}
-	return read("log"), strings.ReplaceAll(read("kmsg"), "<3>samebits: ", "")
+	return read("log"), strings.ReplaceAll(read("kmsg"), "<2>samebits: ", "")
 }
 
 const (
@@ -141,7 +141,7 @@ func TestScriptDoes(t *testing.T) {
 		"first of two":  {"root=PARTLABEL=twice", nil, before + "mount -o ro /dev/sda1 /root\n" + after},
 		"label":         {"rw ro root=LABEL=files", nil, before + "mount -o ro /dev/sda /root\n" + after},
 		"init":          {"root=PARTLABEL=root init=/bin/other", files{"root/bin/other": "-> /nowhere"}, before + "mount -o ro /dev/sdb2 /root\n" + moves + "switch_root /root /bin/other arguments of init\n"},
-		"patterns":      {"* root=PARTLABEL=root /*", nil, before + "mount -o ro /dev/sdb2 /root\n" + after},
+		"patterns":      {"root=PARTLABEL=root r? *", files{"rw": "x"}, before + "mount -o ro /dev/sdb2 /root\n" + after},
 		"words of init": {"root=PARTLABEL=root -- rw samebits.overlay", nil, before + "mount -o ro /dev/sdb2 /root\n" + after},
 		"delay":         {"root=PARTLABEL=root rootdelay=3", nil, strings.Replace(before, "sleep 0", "sleep 3", 1) + "mount -o ro /dev/sdb2 /root\n" + after},
 		"overlay": {"root=PARTLABEL=root rw samebits.overlay samebits.grow", nil, before + "mount -o ro /dev/sdb2 /lower\nmount -t tmpfs -o mode=0755 over /over\n" +
@@ -177,6 +177,7 @@ func TestScriptFails(t *testing.T) {
 		changes files
 		want    string
 	}{
+		"long":          {"root=" + strings.Repeat("x", 5000), nil, "root=" + strings.Repeat("x", 895) + "\n"},
 		"no root":       {"quiet", nil, "the kernel's command line names no root="},
 		"odd root":      {"root=PARTUUID=1-2", nil, "root=PARTUUID=1-2 is not understood; PARTLABEL=, LABEL=, UUID= and /dev/… are"},
 		"empty name":    {"root=PARTLABEL=", nil, "root=PARTLABEL= is not understood"},
