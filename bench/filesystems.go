@@ -42,8 +42,11 @@ mcopy -s -Q -m -i "$2" "$1"/* ::`, in, out, fmt.Sprint(filesystemSize>>10))
 	{"squashfs-zstd", "`mksquashfs -comp zstd -Xcompression-level 3`", []string{"mksquashfs"}, func(in, out string) *exec.Cmd {
 		return mksquashfs(in, out, "zstd", 3)
 	}},
-	{"squashfs-gzip", "`mksquashfs -comp gzip -Xcompression-level 9`", []string{"mksquashfs"}, func(in, out string) *exec.Cmd {
-		return mksquashfs(in, out, "gzip", 9)
+	{"squashfs-gzip", "`mksquashfs -comp gzip -Xcompression-level 6`", []string{"mksquashfs"}, func(in, out string) *exec.Cmd {
+		return mksquashfs(in, out, "gzip", 6)
+	}},
+	{"iso", "`genisoimage -R`", []string{"genisoimage"}, func(in, out string) *exec.Cmd {
+		return exec.Command("genisoimage", "-quiet", "-R", "-D", "-o", out, in)
 	}},
 }
 

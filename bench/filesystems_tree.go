@@ -20,6 +20,7 @@ import (
 	"github.com/samebits/samebits/imagebuild/erofs"
 	"github.com/samebits/samebits/imagebuild/ext4"
 	"github.com/samebits/samebits/imagebuild/fat"
+	"github.com/samebits/samebits/imagebuild/iso"
 	"github.com/samebits/samebits/imagebuild/squashfs"
 	"github.com/samebits/samebits/imagebuild/tree"
 )
@@ -149,7 +150,14 @@ var filesystemWriters = map[string]func(context.Context, io.WriterAt, *tree.Tree
 		return squashfs.Write(ctx, w, t, squashfs.Options{DropACLs: true})
 	},
 	"squashfs-gzip": func(ctx context.Context, w io.WriterAt, t *tree.Tree) (int64, error) {
-		return squashfs.Write(ctx, w, t, squashfs.Options{Compression: squashfs.Gzip, DropACLs: true})
+		return squashfs.Write(ctx, w, t, squashfs.Options{Compression: squashfs.Gzip, Level: 6, DropACLs: true})
+	},
+	"iso": func(ctx context.Context, w io.WriterAt, t *tree.Tree) (int64, error) {
+		l, err := iso.Write(ctx, w, t, iso.Options{DropXattrs: true})
+		if err != nil {
+			return 0, err
+		}
+		return l.Size, nil
 	},
 }
 
