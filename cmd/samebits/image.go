@@ -35,10 +35,11 @@ func (p *program) imageBuild() *cli.Command {
 			"Examples:\n" +
 			"  samebits image build image.yaml\n" +
 			"  samebits image build --lock SHA256SUMS --output type=oci,dest=out\n" +
-			"  samebits image build --lock SHA256SUMS --output root.tar.zst --output initramfs.cpio.gz",
+			"  samebits image build --lock SHA256SUMS --output root.tar.zst --output initramfs.cpio.gz\n" +
+			"  samebits image build --lock SHA256SUMS --output live.iso --output type=disk,dest=web.qcow2,size=8GiB,cmdline=console=ttyS0",
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "lock", Usage: "assemble the packages of the lock `FILE`; one for each architecture"},
-			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio or manifest; or push to oci://HOST/REPOSITORY:TAG; may be repeated"},
+			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio, manifest, disk, iso, ext4, squashfs, erofs, kernel+initrd or uki; or push to oci://HOST/REPOSITORY:TAG; may be repeated"},
 			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own, in RFC 3339 or in seconds; by default SOURCE_DATE_EPOCH, then the lock's date"},
 			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package: an image of files alone"},
 			noCacheFlag(),
