@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -163,13 +164,29 @@ func (s *session) resolveRequest() (distro.ResolveRequest, distro.Distro, error)
 		req.Snapshot = at
 	}
 	for _, name := range s.StringSlice("keyring") {
-		data, err := readSmall(name)
+		data, err := readKeyring(name)
 		if err != nil {
 			return req, nil, fmt.Errorf("read the keyring: %w", err)
 		}
 		req.Keyrings[filepath.Base(name)] = data
 	}
 	return req, families[i], nil
+}
+
+// maxKeyring bounds a keyring, in bytes. That of Arch Linux has 2 MB.
+const maxKeyring = 64 << 20
+
+func readKeyring(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyring+1))
+	if err == nil && len(data) > maxKeyring {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxKeyring)
+	}
+	return data, err
 }
 
 // parseSnapshot reads a time as archives of snapshots write it, or as people
