@@ -198,7 +198,11 @@ func (p progress) Commit() error {
 	if err != nil {
 		return errors.Join(err, p.Reset())
 	}
-	if err = p.Partial.Commit(); err == nil {
+	commit := p.Partial.Commit
+	if d := p.f.want.digest; !d.IsZero() { // else it does this itself
+		commit = func() error { return p.m.store.commit(d, p.Partial.Commit) }
+	}
+	if err = commit(); err == nil {
 		p.f.learn(p.m, pkg, size)
 	}
 	if errors.As(err, new(*lockfile.DigestError)) {

@@ -154,7 +154,7 @@ func (s *store) take(ctx context.Context, whole func() io.Reader) (lockfile.Dige
 	if _, err := io.Copy(p, whole()); err != nil {
 		return d, err
 	}
-	return d, p.Commit()
+	return d, s.commit(d, p.Commit)
 }
 
 // event records what happened, in the journal and the log.

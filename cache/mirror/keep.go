@@ -239,6 +239,9 @@ func (m *Mirror) Evict(ctx context.Context) (*cache.Pruned, error) {
 	if m.config.Budget <= 0 {
 		return &cache.Pruned{}, nil
 	}
+	m.evictMu.Lock()
+	defer m.evictMu.Unlock()
+	defer m.store.watch()()
 	if err := m.store.rotate(); err != nil {
 		return nil, err
 	}
@@ -261,6 +264,11 @@ func (m *Mirror) Evict(ctx context.Context) (*cache.Pruned, error) {
 	}
 	if err := m.repinFrozen(ctx); err != nil {
 		return nil, err
+	}
+	m.store.evicting.Lock()
+	defer m.store.evicting.Unlock()
+	for d := range m.store.recent {
+		rest = append(rest, lockfile.Entry{Digest: d, Path: "sha256/" + d.String()})
 	}
 	if err := c.Pin(ctx, pinOfRest, &lockfile.Lock{Entries: rest}); err != nil {
 		return nil, err

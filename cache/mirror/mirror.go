@@ -48,6 +48,7 @@ type Mirror struct {
 	hot        hotFiles
 	share      *sharing // nil where nothing is shared
 	pinMu      sync.Mutex
+	evictMu    sync.Mutex // held while something is evicted
 	snapshots  snapshots
 	offline    atomic.Bool
 	count      counters

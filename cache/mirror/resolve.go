@@ -123,6 +123,13 @@ func (m *Mirror) resolveRoot(ctx context.Context, client string, up *upstream, p
 		m.bindings.bind(client, r, l)
 	} // else it is the signature of what the client was given
 	f := l.rootFile(path)
+	if f != nil && !m.store.has(f.Digest) && r.lose(l) {
+		if l, stale, err = r.fresh(ctx); err != nil {
+			return nil, err
+		}
+		m.bindings.bind(client, r, l)
+		f = l.rootFile(path)
+	}
 	if f == nil {
 		return nil, fmt.Errorf("%s is no part of the set of %s: %w", path, name, fs.ErrNotExist)
 	}

@@ -108,6 +108,19 @@ func (r *root) peek() *loaded {
 	return r.current
 }
 
+// lose drops a current set whose root is not in the store any more, since
+// someone deleted it, so that it is fetched anew.
+func (r *root) lose(l *loaded) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current != l || r.up.m.offline.Load() {
+		return false
+	}
+	r.current, r.checked, r.failed = nil, time.Time{}, nil
+	r.up.m.config.Log.Warn("a set is lost and will be fetched again", "prefix", r.up.Prefix, "root", r.path)
+	return true
+}
+
 func (r *root) oldSets() []oldSet {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -345,6 +345,59 @@ func TestDamagedBlobIsFetchedAgain(t *testing.T) {
 	}
 }
 
+// Someone deletes blobs while the mirror runs: what upstream has comes back, the
+// root of a set too.
+func TestLostBlobsComeBack(t *testing.T) {
+	repo, o, r := simple(t, nil)
+	updated(r)
+	r.want(smallPath, 200, repo.debs[smallDeb])
+	if err := os.RemoveAll(r.conf.Cache + "/blobs/sha256"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(r.conf.Cache+"/blobs/sha256", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.hot.clear()
+	for path, data := range map[string][]byte{inReleasePath: o.files["dists/one/InRelease"], packagesPath: o.files["dists/one/main/binary-amd64/Packages.xz"], smallPath: repo.debs[smallDeb]} {
+		r.want(path, 200, data)
+	}
+	if !strings.Contains(r.log.String(), "a set is lost") {
+		t.Error("nothing was logged")
+	}
+}
+
+// What appears while it is decided what is evicted, stays.
+func TestEvictionSparesWhatAppears(t *testing.T) {
+	_, _, r := simple(t, func(c *Config) { c.Budget = 1 })
+	stop := r.store.watch()
+	d, err := r.store.put(t.Context(), []byte("just now"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.store.recent[d] {
+		t.Error("what has appeared is not known")
+	}
+	stop()
+	if _, err := r.store.put(t.Context(), []byte("later")); err != nil || r.store.recent != nil {
+		t.Error(err, r.store.recent)
+	}
+	r.store.evicting.Lock()
+	done := make(chan error)
+	go func() {
+		_, err := r.store.put(t.Context(), []byte("meanwhile"))
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Errorf("a blob appears while others are removed: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	r.store.evicting.Unlock()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFallsBackToAnotherURL(t *testing.T) {
 	repo := newRepo(t)
 	repo.build("small", "1.0-1", 100)

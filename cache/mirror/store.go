@@ -30,6 +30,13 @@ type store struct {
 
 	checkedMu sync.RWMutex
 	checked   map[lockfile.Digest]fileID
+
+	// evicting is held for reading while a blob appears, and for writing while
+	// blobs are removed. recent are those that appeared since something began
+	// to look for what may go; nil if nothing does.
+	evicting sync.RWMutex
+	recentMu sync.Mutex
+	recent   map[lockfile.Digest]bool
 }
 
 // A handle is an open cache. What was asked for through it is safe from
@@ -92,6 +99,32 @@ func (s *store) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cur.Close()
+}
+
+// commit has a blob appear, so that it is either seen by who looks for what may
+// be evicted, or known to be recent.
+func (s *store) commit(d lockfile.Digest, commit func() error) error {
+	s.evicting.RLock()
+	defer s.evicting.RUnlock()
+	err := commit()
+	s.recentMu.Lock()
+	defer s.recentMu.Unlock()
+	if s.recent != nil && err == nil {
+		s.recent[d] = true
+	}
+	return err
+}
+
+// watch notes what appears from now on, until the returned function is called.
+// Only one may watch at a time.
+func (s *store) watch() (stop func()) {
+	set := func(m map[lockfile.Digest]bool) {
+		s.recentMu.Lock()
+		defer s.recentMu.Unlock()
+		s.recent = m
+	}
+	set(map[lockfile.Digest]bool{})
+	return func() { set(nil) }
 }
 
 func (s *store) blobPath(d lockfile.Digest) string { return s.dir + "/blobs/sha256/" + d.String() }
@@ -189,7 +222,7 @@ func (s *store) put(ctx context.Context, data []byte) (lockfile.Digest, error) {
 	if _, err := p.Write(data); err != nil {
 		return d, err
 	}
-	if err := p.Commit(); err != nil {
+	if err := s.commit(d, p.Commit); err != nil {
 		return d, err
 	}
 	s.arrived(d)

@@ -23,8 +23,13 @@ func (m *Mirror) serveFlight(w http.ResponseWriter, r *http.Request, t *target) 
 	f.join()
 	defer func() { f.leave() }()
 	v, ok := m.awaitFirst(r, f)
-	if ok && begun && v.done && v.err != nil {
-		// It was ill when we came. What ails it may have passed.
+	for range 3 {
+		ill := v.done && v.err != nil && begun                   // when we came; that may have passed
+		evicted := v.done && v.err == nil && !m.store.has(v.got) // as soon as it came
+		if !ok || !ill && !evicted {
+			break
+		}
+		begun = false
 		f.leave()
 		f = m.fly(t.up, t.want, t.path, t.where())
 		f.join()
@@ -91,17 +96,26 @@ func (m *Mirror) serveArrived(w http.ResponseWriter, r *http.Request, t *target,
 		m.fail(w, r, v.err)
 		return
 	}
+	if t.arrived != nil {
+		t.arrived()
+	}
+	// Those who waited for it together are served from one open file.
+	whole := wantsWhole(r)
+	if h := m.hot.get(v.got); h != nil {
+		defer h.release()
+		if whole {
+			m.deadline(w, h.size)
+			m.serveHot(w, r, t, h)
+			return
+		}
+	}
 	file, info, err := m.store.open(r.Context(), v.got)
 	if err != nil {
 		m.fail(w, r, err)
 		return
 	}
-	defer file.Close()
 	m.deadline(w, info.Size())
-	if t.arrived != nil {
-		t.arrived()
-	}
-	m.serveFile(w, r, t, v.got, file, info.Size())
+	m.serveOpen(w, r, t, v.got, file, info.Size(), whole)
 }
 
 // follow sends the bytes from..to as they come, and reports whether all went.
