@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -58,10 +59,35 @@ func spooled(dest string, use func(*os.File) error) error {
 	return errors.Join(os.Remove(f.Name()), use(f), f.Close())
 }
 
+// CheckOutput reports what is wrong with an output, before an image is there.
+func CheckOutput(o spec.Output) error {
+	var err error
+	switch options := outputOptions(o); o.Type {
+	case "disk":
+		err = options.Check()
+	case "iso":
+		err = options.CheckISO()
+	case "ext4", "squashfs", "erofs":
+		options.FileSystem = o.Type
+		err = options.Check()
+	}
+	if err != nil {
+		return fmt.Errorf("output %s: %w", o.Dest, err)
+	}
+	return nil
+}
+
 // diskOptions are those of what boots.
 func diskOptions(img *Image, o spec.Output) disk.Options {
+	out := outputOptions(o)
+	out.Arch, out.Time = img.Lock.System.Arch, tree.TimeOf(img.Epoch)
+	return out
+}
+
+// outputOptions are those that follow from an output alone.
+func outputOptions(o spec.Output) disk.Options {
 	out := disk.Options{
-		Arch: img.Lock.System.Arch, Time: tree.TimeOf(img.Epoch), Label: o.Label,
+		Label:      o.Label,
 		FileSystem: o.Root, Compression: o.RootCompress, DropACLs: true, Verity: o.Verity, Overlay: o.Overlay,
 		Size: o.Size.Int64(), Boot: disk.Loader(o.Boot), Kernel: o.Kernel,
 		Initramfs: disk.Initramfs(o.Initramfs), Cmdline: o.Cmdline,

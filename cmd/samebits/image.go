@@ -84,6 +84,9 @@ func (s *session) imageBuild() error {
 		if _, err := s.imageSink(o); err != nil {
 			return err
 		}
+		if err := imagebuild.CheckOutput(o); err != nil {
+			return s.usagef("%v", err)
+		}
 	}
 	if err := s.asRoot(); err != nil {
 		return err

@@ -35,16 +35,9 @@ func WriteISO(ctx context.Context, f, spool File, t *tree.Tree, o Options) (*Lay
 }
 
 func writeISO(ctx context.Context, f, spool File, t *tree.Tree, o Options) (*Layout, error) {
-	if o.FileSystem == "" {
-		o.FileSystem = Squashfs
-	}
-	o.Overlay, o.medium = true, "iso9660"
-	o, err := o.filled()
+	o, err := o.forISO()
 	if err != nil {
 		return nil, err
-	}
-	if o.FileSystem == Ext4 || o.Size != 0 || o.Boot == NoLoader {
-		return nil, fmt.Errorf("the root of an ISO 9660 image is a squashfs or erofs, it has the size that it has, and it boots")
 	}
 	w := &burning{spool: spool, o: o, seed: newSeed(t, o), planting: planting{time: o.Time}}
 	w.label = o.Label

@@ -43,9 +43,9 @@ func NewLive(ctx context.Context, t *tree.Tree, spool File, o Options) (*Live, e
 	if l.Kernel, err = section(k.Image); err != nil {
 		return nil, err
 	}
-	profile, err := compressionOf(o, map[string]compress.Profile{"": compress.Gzip, "gzip": compress.Gzip, "zstd": compress.Zstd})
-	if err != nil {
-		return nil, err
+	profile, ok := map[string]compress.Profile{"": compress.Gzip, "gzip": compress.Gzip, "zstd": compress.Zstd}[o.Compression]
+	if !ok {
+		return nil, fmt.Errorf("an initramfs that is the root cannot be compressed by %s; there are gzip, zstd", o.Compression)
 	}
 	if l.Cmdline, err = liveCmdline(t, o.Cmdline); err != nil {
 		return nil, err

@@ -27,35 +27,21 @@ func WriteFileSystem(ctx context.Context, w io.WriterAt, t *tree.Tree, o Options
 
 // writeRoot writes the root's file system, of a size if it is not 0.
 func writeRoot(ctx context.Context, w io.WriterAt, t *tree.Tree, o Options, s seed, size int64) (int64, error) {
+	if err := o.checkCompression(); err != nil {
+		return 0, err
+	}
 	switch o.FileSystem {
 	case EROFS:
-		c, err := compressionOf(o, map[string]erofs.Compression{"none": erofs.None, "": erofs.LZ4, "lz4": erofs.LZ4, "zstd": erofs.Zstd})
-		if err != nil {
-			return 0, err
-		}
+		c := map[string]erofs.Compression{"none": erofs.None, "": erofs.LZ4, "lz4": erofs.LZ4, "zstd": erofs.Zstd}[o.Compression]
 		return erofs.Write(ctx, w, t, erofs.Options{Compression: c, UUID: s.id("root file system"), Label: o.Label, BuildTime: o.Time})
 	case Squashfs:
-		c, err := compressionOf(o, map[string]squashfs.Compression{"": squashfs.Zstd, "zstd": squashfs.Zstd, "gzip": squashfs.Gzip})
-		if err != nil {
-			return 0, err
-		}
+		c := map[string]squashfs.Compression{"": squashfs.Zstd, "zstd": squashfs.Zstd, "gzip": squashfs.Gzip}[o.Compression]
 		return squashfs.Write(ctx, w, t, squashfs.Options{Compression: c, Time: seconds32(o.Time), DropACLs: o.DropACLs})
-	}
-	if _, err := compressionOf(o, map[string]bool{"": true, "none": true}); err != nil {
-		return 0, err
 	}
 	return ext4.Write(ctx, w, t, ext4.Options{
 		UUID: s.id("root file system"), HashSeed: s.id("root directories"),
 		Label: o.Label, Time: o.Time, Size: size, Free: o.free(), NoJournal: o.Verity,
 	})
-}
-
-func compressionOf[T any](o Options, known map[string]T) (T, error) {
-	c, ok := known[o.Compression]
-	if !ok {
-		return c, fmt.Errorf("a root that is %s cannot be compressed by %s", o.FileSystem, o.Compression)
-	}
-	return c, nil
 }
 
 // seconds32 is a time as squashfs has it, the nearest that it can.
