@@ -80,8 +80,9 @@ func (s *session) lockResolve() error {
 	f := &fetcher{session: s, client: s.client(access), cache: blobs}
 	req.Dir, req.Now, req.Events = dir, time.Now(), s.distroEvents()
 	req.Fetcher = f
-	req.Identifier = s.newIdentifier(f, blobs, nil)
-	req.Workshop = &workshop{session: s, family: family, cache: blobs, access: access, dir: dir}
+	keepers := slices.DeleteFunc(family.Traits().Mirrors, func(m distro.Mirror) bool { return !m.Keeper })
+	req.Identifier = s.newIdentifier(f, blobs, keepers)
+	req.Workshop = &workshop{session: s, family: family, cache: blobs, access: access, past: !req.Snapshot.IsZero(), dir: dir}
 	begun := time.Now()
 	located, err := resolver.Resolve(s.ctx, req)
 	if err != nil {

@@ -25,6 +25,7 @@ type workshop struct {
 	family  distro.Distro
 	cache   *lateCache
 	access  distro.Access // of this system: proxies and logins
+	past    bool          // the mirrors keep snapshots, and are asked gently
 	dir     string
 }
 
@@ -74,6 +75,9 @@ func (w *workshop) fetch(c *cache.Cache, sys distro.Locator, lock *lockfile.Lock
 	w.session.say("fetching the package manager, %s", count(len(reqs), "package"))
 	access := w.access
 	access.Mirrors = sys.Access().Mirrors
+	for i := range access.Mirrors {
+		access.Mirrors[i].Keeper = w.past
+	}
 	return w.session.get(c, reqs, []*lockfile.Lock{lock}, toolSystem{access: access})
 }
 
