@@ -16,7 +16,7 @@ type task[T any] struct {
 // InOrder has values worked on by all CPUs, and what comes of them in the order
 // in which they were given, whatever the number of CPUs. produce gives values to
 // its argument, each worker that newWorker makes changes some of these, and
-// consume takes one after the other. At most two values for each CPU and two
+// consume takes one after the other. At most two values for each CPU and ten
 // more are on their way at a time.
 //
 // The first error of produce or consume ends all, and is returned. produce has
@@ -25,7 +25,8 @@ type task[T any] struct {
 func InOrder[T any](ctx context.Context, produce func(context.Context, func(T) error) error, newWorker func() func(T), consume func(T) error) error {
 	workers := runtime.GOMAXPROCS(0)
 	group, ctx := errgroup.WithContext(ctx)
-	toDo, queue := make(chan *task[T], workers), make(chan *task[T], 2*workers)
+	most := 2*workers + 8
+	toDo, queue := make(chan *task[T], most), make(chan *task[T], most)
 	group.Go(func() error {
 		defer close(toDo)
 		defer close(queue)
