@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os/exec"
 	"slices"
@@ -39,7 +40,7 @@ func stocked(t *testing.T) (files map[string][]byte, o *origin, s *share.Memory,
 // what is right, as long as upstream is there, and puts right what it can.
 func TestBadObjectsAreNotServed(t *testing.T) {
 	files, _, s, _, second, at := stocked(t)
-	s.Max = 1 << 20
+	s.Limit(1 << 20)
 	list, err := s.List(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
@@ -203,9 +204,14 @@ func TestUpkeep(t *testing.T) {
 		t.Errorf("%d sets stay", len(list))
 	}
 	// Another one has just done it: nothing is done now.
+	s.Damage(index(0), []byte("x"))
 	s.Age(30 * 24 * time.Hour)
-	if err := m.share.upkeep(t.Context()); err != nil {
+	if err := m.share.upkeep(t.Context()); err != nil || !has(index(0)) {
 		t.Fatal(err)
+	}
+	clean() // the current set is old now as well
+	if list, _ := s.List(t.Context(), "sets/"); len(list) != 2 {
+		t.Errorf("%d sets stay", len(list))
 	}
 	die(o)
 	rigs[1].fill(states[3])
@@ -245,5 +251,22 @@ func TestFeedsWithDamage(t *testing.T) {
 	}
 	if got := first.history.find(byPath, "debian\x00pool/main/other.deb\x00", 5); len(got) != 1 || !slices.Contains(got, again) {
 		t.Errorf("the first has %v", got)
+	}
+}
+
+// A set is known by all that is in it: another one under its name is damaged,
+// however well it is sealed.
+func TestASetIsTheOneOfItsName(t *testing.T) {
+	_, _, s, first, _, _ := stocked(t)
+	current := first.current("dists/one/InRelease").peek()
+	changed := *current.rec
+	changed.Stamp = changed.Stamp.Add(time.Hour)
+	data, err := json.Marshal(changed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Damage(setKey(current.id), share.Seal("set", data))
+	if rec, err := first.share.record(t.Context(), current.id); !errors.Is(err, share.ErrDamaged) {
+		t.Errorf("%+v, error %v", rec, err)
 	}
 }

@@ -215,6 +215,9 @@ func TestManyMirrorsAtOnce(t *testing.T) {
 				if err := m.Pin(t.Context(), fmt.Sprintf("pin%d.%d", i, n), lock); err != nil {
 					t.Error(err)
 				}
+				if err := m.Pin(t.Context(), "all", lock); err != nil {
+					t.Error(err)
+				}
 				if err := m.share.round(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -231,7 +234,7 @@ func TestManyMirrorsAtOnce(t *testing.T) {
 	settle(t, rigs...)
 	for _, m := range rigs {
 		st := m.Status()
-		if len(st.Pins) != 4*len(rigs) || len(st.Snapshots) < 5 || !slices.Equal(st.Snapshots, rigs[0].Status().Snapshots) || st.Upstreams[0].Roots[0].Set != rigs[0].Status().Upstreams[0].Roots[0].Set {
+		if len(st.Pins) != 4*len(rigs)+1 || len(st.Snapshots) < 5 || !slices.Equal(st.Snapshots, rigs[0].Status().Snapshots) || st.Upstreams[0].Roots[0].Set != rigs[0].Status().Upstreams[0].Roots[0].Set {
 			t.Errorf("%d pins and %d states: %+v", len(st.Pins), len(st.Snapshots), st.Upstreams)
 		}
 	}

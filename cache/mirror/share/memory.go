@@ -18,8 +18,6 @@ import (
 
 // Memory is a Store in memory, for tests.
 type Memory struct {
-	// Max takes the place of MaxObject where it is set.
-	Max int
 	// Title is what Name returns; empty for "memory".
 	Title string
 
@@ -27,6 +25,7 @@ type Memory struct {
 	objects map[string][]byte
 	written map[string]time.Time
 	broken  error
+	limit   int // in place of MaxObject where it is set
 }
 
 // Break has all requests fail with err from now on; nil mends it.
@@ -82,6 +81,13 @@ func (m *Memory) Damage(key string, data []byte) {
 	m.put(key, data)
 }
 
+// Limit has Get take other objects for too large than those of MaxObject bytes.
+func (m *Memory) Limit(bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limit = bytes
+}
+
 // Age has all objects be written so much earlier.
 func (m *Memory) Age(by time.Duration) {
 	m.mu.Lock()
@@ -111,7 +117,10 @@ func (m *Memory) put(key string, data []byte) {
 
 func (m *Memory) Get(_ context.Context, key string) ([]byte, string, error) {
 	data, tag, err := m.get(key)
-	if err == nil && len(data) > cmp.Or(m.Max, MaxObject) {
+	m.mu.Lock()
+	limit := cmp.Or(m.limit, MaxObject)
+	m.mu.Unlock()
+	if err == nil && len(data) > limit {
 		return nil, tag, fmt.Errorf("%s: %w", key, ErrTooLarge)
 	}
 	return data, tag, err
