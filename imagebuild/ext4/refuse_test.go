@@ -195,7 +195,7 @@ func TestOptionsAreKept(t *testing.T) {
 	}
 }
 
-// failingDisk fails at some writing.
+// failingDisk fails at one writing, and not at those after it.
 type failingDisk struct {
 	file *os.File
 	left atomic.Int64
@@ -204,7 +204,7 @@ type failingDisk struct {
 var errBroken = errors.New("the disk is broken")
 
 func (d *failingDisk) WriteAt(p []byte, at int64) (int, error) {
-	if d.left.Add(-1) < 0 {
+	if d.left.Add(-1) == -1 {
 		return 0, errBroken
 	}
 	return d.file.WriteAt(p, at)

@@ -116,7 +116,7 @@ func TestManyOwners(t *testing.T) {
 	treetest.Report(t, treetest.Compare(tr, readBack(t, tr, squashfs.Options{}), treetest.All))
 }
 
-// failingDisk fails at some writing.
+// failingDisk fails at one writing, and not at those after it.
 type failingDisk struct {
 	file *os.File
 	left atomic.Int64
@@ -125,7 +125,7 @@ type failingDisk struct {
 var errBroken = errors.New("the disk is broken")
 
 func (d *failingDisk) WriteAt(p []byte, at int64) (int, error) {
-	if d.left.Add(-1) < 0 {
+	if d.left.Add(-1) == -1 {
 		return 0, errBroken
 	}
 	return d.file.WriteAt(p, at)
