@@ -41,7 +41,7 @@ func (Distro) Rules() []distro.Rule {
 		},
 		{
 			Name:    "java-certificates",
-			Reason:  "p11-kit notes in Java's store of certificates when each was added, by the clock",
+			Reason:  "p11-kit notes in Java's store of certificates when each was added, by the clock, and has them in the order in which the file system names their files",
 			Edit:    []string{"etc/ssl/certs/java/cacerts", "etc/ca-certificates/extracted/java-cacerts.jks"},
 			Rewrite: clampJavaStore,
 		},

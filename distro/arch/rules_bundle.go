@@ -7,8 +7,9 @@ import (
 )
 
 // sortBundle sorts the certificates of a bundle in the PEM form (RFC 7468), each
-// with the comments before it. Whoever looks one up looks through all. What is
-// after the last stays there, and a text that has none is left as it is.
+// with the comments before it. Whoever looks one up looks through all. Empty
+// lines between them and what is after the last stay where they are, and a text
+// that has none is left as it is.
 func sortBundle(_ string, bundle []byte, _ time.Time) ([]byte, error) {
 	var blocks [][]byte
 	start := 0
@@ -23,6 +24,14 @@ func sortBundle(_ string, bundle []byte, _ time.Time) ([]byte, error) {
 		}
 		at = end
 	}
-	slices.SortFunc(blocks, bytes.Compare)
-	return append(bytes.Join(blocks, nil), bundle[start:]...), nil
+	bare := make([][]byte, len(blocks))
+	for i, b := range blocks {
+		bare[i] = bytes.TrimLeft(b, "\n")
+	}
+	sorted := slices.SortedFunc(slices.Values(bare), bytes.Compare)
+	out := make([]byte, 0, len(bundle))
+	for i, b := range blocks {
+		out = append(append(out, b[:len(b)-len(bare[i])]...), sorted[i]...)
+	}
+	return append(out, bundle[start:]...), nil
 }

@@ -21,7 +21,7 @@ func TestCertificateBundles(t *testing.T) {
 		b = "# B\n-----BEGIN TRUSTED CERTIFICATE-----\nYg==\n-----END TRUSTED CERTIFICATE-----\n"
 	)
 	for in, want := range map[string]string{
-		"": "", "words": "words", a: a, b + a: a + b, a + b: a + b, b + a + a: a + a + b, b + a + "end\n": a + b + "end\n",
+		"": "", "words": "words", a: a, b + a: a + b, a + b: a + b, b + a + a: a + a + b, b + a + "end\n": a + b + "end\n", b + "\n" + a: a + "\n" + b,
 		strings.TrimSuffix(b+a, "\n"): strings.TrimSuffix(b+a, "\n"),
 	} {
 		if got, err := r.Rewrite("", []byte(in), epoch); err != nil || string(got) != want {

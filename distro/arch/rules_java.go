@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" // which the format of Java's key stores is closed with
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -25,8 +26,8 @@ var javaSeal = []byte("\x00c\x00h\x00a\x00n\x00g\x00e\x00i\x00tMighty Aphrodite"
 var errNoKeyStore = errors.New("it is no key store of Java's")
 
 // clampJavaStore sets the dates of the certificates in a key store of Java's to
-// the epoch where they are later, and sums it up anew. One with another
-// password or with private keys is left as it is.
+// the epoch where they are later, sorts them, and sums it up anew. One with
+// another password or with private keys is left as it is.
 func clampJavaStore(_ string, store []byte, epoch time.Time) ([]byte, error) {
 	end := len(store) - sha1.Size
 	if end < len(javaMagic)+4 || !bytes.HasPrefix(store, []byte(javaMagic)) {
@@ -53,7 +54,9 @@ func clampJavaStore(_ string, store []byte, epoch time.Time) ([]byte, error) {
 		}
 		return ok
 	}
+	var entries [][]byte
 	for range count {
+		entry := rest
 		tag, ok := take(4)
 		if ok && binary.BigEndian.Uint32(tag) != javaCertificate {
 			return store, nil
@@ -75,7 +78,10 @@ func clampJavaStore(_ string, store []byte, epoch time.Time) ([]byte, error) {
 		if !ok {
 			return nil, errNoKeyStore
 		}
+		entries = append(entries, entry[:len(entry)-len(rest)])
 	}
+	slices.SortFunc(entries, bytes.Compare)
+	copy(out[len(javaMagic)+4:], bytes.Join(entries, nil))
 	sum := sumJavaStore(out[:end])
 	copy(out[end:], sum[:])
 	return out, nil

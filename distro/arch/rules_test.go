@@ -113,6 +113,14 @@ func TestJavaCertificates(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
+	// The order in which they were added is no matter.
+	older := old.AddDate(-1, 0, 0)
+	turned := javaStore(old, older)
+	turned = bytes.Replace(turned[:len(turned)-20], []byte("alias0"), []byte("alias2"), 1)
+	turned = bytes.Replace(bytes.Replace(turned, []byte("alias1"), []byte("alias0"), 1), []byte("alias2"), []byte("alias1"), 1)
+	if got, err := r.Rewrite("", resum(turned), epoch); err != nil || !bytes.Equal(got, javaStore(older, old)) {
+		t.Errorf("in another order: %q, %v", got, err)
+	}
 	if _, err := r.Rewrite("", resum(bytes.Clone(in[:len(in)-24])), epoch); err == nil {
 		t.Error("one that is cut off")
 	}
