@@ -1,5 +1,5 @@
 // Package squashfs writes a tree as a squashfs 4.0 file system, and reads what
-// it wrote.
+// it, or mksquashfs with zstd or gzip, wrote.
 //
 // Files are compressed in blocks by zstd or gzip, on all CPUs, into the same
 // bytes whatever their number. Files of less than a block share blocks, equal
