@@ -109,6 +109,7 @@ func conformBlobs(t *testing.T, s Store) {
 	if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, data[body.Offset:]) || body.Offset != 4000 {
 		t.Errorf("%d bytes from %d, error %v", len(got), body.Offset, err)
 	}
+	conformDelete(t, s, f.Entry.Digest, f.Size)
 }
 
 // conformRace has many writers count up one object: none is lost.
