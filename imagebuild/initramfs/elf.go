@@ -136,7 +136,7 @@ func (l *linker) closure(program string) (map[string]tree.Node, error) {
 		if _, ok := out[name]; ok {
 			continue
 		}
-		n, ok := file(l.image, name)
+		n, ok := l.image.File(name)
 		if !ok {
 			return nil, fmt.Errorf("%s, which %s needs, is not in the image", tree.Display(name), tree.Display(wanted[name]))
 		}
@@ -194,7 +194,7 @@ func (l *linker) library(name string, of object) (string, bool) {
 // path. What is no object is passed over, as loaders and linkers do with the
 // scripts that are called libc.so.
 func (l *linker) isFor(at string, other object) bool {
-	n, ok := file(l.image, at)
+	n, ok := l.image.File(at)
 	if !ok {
 		return false
 	}
@@ -209,7 +209,7 @@ func expand(t *tree.Tree, dir string) []string {
 	if !ok {
 		return []string{dir}
 	}
-	n, err := lookup(t, parent)
+	n, err := t.Resolve(parent)
 	if err != nil {
 		return nil
 	}

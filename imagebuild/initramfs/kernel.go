@@ -34,7 +34,7 @@ func Kernels(t *tree.Tree) []Kernel {
 	var found []Kernel
 	seen := map[string]bool{}
 	for _, dir := range moduleDirs {
-		n, err := lookup(t, dir)
+		n, err := t.Resolve(dir)
 		if err != nil || !n.Mode().IsDir() {
 			continue
 		}
@@ -66,7 +66,7 @@ func kernel(t *tree.Tree, dir, release string) (Kernel, bool) {
 		return k, false
 	}
 	names := []string{"boot/initrd.img-" + release, "boot/initramfs-" + release + ".img", "boot/initramfs-" + flavour}
-	if n, ok := file(t, k.Modules+"/pkgbase"); ok {
+	if n, ok := t.File(k.Modules + "/pkgbase"); ok {
 		if text, err := read(n, tree.MaxName); err == nil {
 			names = append(names, "boot/initramfs-"+strings.TrimSpace(string(text))+".img")
 		}

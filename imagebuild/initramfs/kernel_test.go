@@ -2,7 +2,6 @@ package initramfs
 
 import (
 	"errors"
-	"io/fs"
 	"strings"
 	"testing"
 )
@@ -71,34 +70,6 @@ func TestSeveralKernels(t *testing.T) {
 		if _, err := FindKernel(system.tree(t), ""); !errors.Is(err, ErrNoKernel) || !strings.Contains(err.Error(), "lock a kernel's package") {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-// Links are followed as Linux does with the tree as its root.
-func TestLookup(t *testing.T) {
-	image := files{
-		"a/b/file": "x", "up": "-> ../../a", "abs": "-> /a/b", "a/rel": "-> ./b//file", "over": "-> abs/../rel",
-		"loop1": "-> loop2", "loop2": "-> loop1", "self": "-> self/x", "dangling": "-> /nowhere",
-	}.tree(t)
-	for name, want := range map[string]string{
-		"a/b/file": "a/b/file", "up/b/file": "a/b/file", "abs/file": "a/b/file", "a/rel": "a/b/file", "over": "a/b/file",
-		"/a/./b/../b/file": "a/b/file", "../..": "", "abs": "a/b",
-	} {
-		if n, err := lookup(image, name); err != nil || n.Path() != want {
-			t.Errorf("%s is %q, %v", name, n.Path(), err)
-		}
-	}
-	for _, name := range []string{"nothing", "a/b/file/x", "dangling", "a/b/missing"} {
-		if _, err := lookup(image, name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, name := range []string{"loop1", "loop2/x", "self"} {
-		_, err := lookup(image, name)
-		wantError(t, err, "too many symbolic links")
-	}
-	if _, ok := file(image, "abs"); ok {
-		t.Error("a directory is a file")
 	}
 }
 

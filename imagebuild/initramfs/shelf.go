@@ -49,7 +49,7 @@ func moduleName(file string) string {
 // newShelf finds the modules below a directory. Those in its directory updates
 // come before others of the same name, as they do for modprobe.
 func newShelf(t *tree.Tree, dir string) (*shelf, error) {
-	top, err := lookup(t, dir)
+	top, err := t.Resolve(dir)
 	if err != nil {
 		return nil, err
 	}
