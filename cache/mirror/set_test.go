@@ -389,7 +389,8 @@ func TestEvictionSparesWhatAppears(t *testing.T) {
 	}()
 	select {
 	case err := <-done:
-		t.Errorf("a blob appears while others are removed: %v", err)
+		r.store.evicting.Unlock()
+		t.Fatalf("a blob appears while others are removed: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	r.store.evicting.Unlock()

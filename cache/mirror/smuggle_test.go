@@ -93,9 +93,11 @@ func TestSmuggling(t *testing.T) {
 			if strings.HasPrefix(target, "http") {
 				host = strings.TrimPrefix(o.URL, "http://")
 			}
-			codes, ended := r.answers("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + rest)
-			if len(codes) != 1 || codes[0] < 400 || !ended {
-				t.Errorf("%s, %s: answers %d, and the connection ends: %t", name, target, codes, ended)
+			for _, method := range []string{"GET", "POST"} {
+				codes, ended := r.answers(method + " " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + rest)
+				if len(codes) != 1 || codes[0] < 400 || !ended {
+					t.Errorf("%s, %s %s: answers %d, and the connection ends: %t", name, method, target, codes, ended)
+				}
 			}
 		}
 	}
