@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/tree"
@@ -145,9 +146,14 @@ func TestChunkBits(t *testing.T) {
 	}
 }
 
-type counting struct{ written, end int64 }
+type counting struct {
+	sync.Mutex
+	written, end int64
+}
 
 func (c *counting) WriteAt(p []byte, at int64) (int, error) {
+	c.Lock()
+	defer c.Unlock()
 	c.written += int64(len(p))
 	c.end = max(c.end, at+int64(len(p)))
 	return len(p), nil
