@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -160,5 +162,17 @@ func TestHostileAttributes(t *testing.T) {
 		if _, err := ext4.Read(t.Context(), bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), "/acl: wrong extended attributes") {
 			t.Errorf("%s: the error is %v", name, err)
 		}
+	}
+}
+
+// Errors of a content that is read where it has data name the path, too.
+func TestErrorsOfSparseContents(t *testing.T) {
+	n := treetest.Holes(70<<20, []tree.Extent{{Offset: 1 << 20, Length: 5000}})
+	n.Digest = tree.Digest{1}
+	n.Content = told{opened(func() (io.ReadCloser, error) { return nil, errBroken }), []tree.Extent{{Offset: 1 << 20, Length: 5000}}}
+	f := image(t, treetest.WithSocket(), ext4.Options{})
+	_, err := ext4.Write(t.Context(), f, build(t, "sparse", n), ext4.Options{})
+	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "/sparse: ") {
+		t.Errorf("the error is %v", err)
 	}
 }
