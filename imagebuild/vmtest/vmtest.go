@@ -27,7 +27,7 @@ import (
 )
 
 // limit is how long a machine may run, which emulated takes some 10 s.
-const limit = 2 * time.Minute
+const limit = 5 * time.Minute
 
 // Machine is what is to be started.
 type Machine struct {
@@ -38,7 +38,7 @@ type Machine struct {
 	Disks                   []string // raw images: vda, vdb and so on
 	CDROM                   string   // an ISO, in a drive that ata_piix drives
 	USB                     string   // a raw image, on a USB stick
-	// Limit is how long the machine may take, 2 minutes if it is 0.
+	// Limit is how long the machine may take, 5 minutes if it is 0.
 	Limit time.Duration
 	// Input is typed at the serial console once the machine has written Prompt.
 	Prompt, Input string
