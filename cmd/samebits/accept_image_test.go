@@ -226,12 +226,14 @@ func otherUser(t *testing.T) string {
 }
 
 // shuffled runs a build in a directory whose entries come in an order of
-// chance. That file system acts as who calls, so it is root who builds on it.
+// chance. That file system acts as who calls, so it is root who builds on it. It
+// is told to let the kernel keep no attributes, or the first of two hard links
+// would go on having one for a second.
 const shuffled = `
 disk=$(mktemp -d /dev/shm/samebits-shuffled-XXXXXX || mktemp -d)
 trap 'umount -l "$disk/shuffled"; rm -rf "$disk"' EXIT
 mkdir "$disk/plain" "$disk/shuffled"
-disorderfs -q -o use_ino --multi-user=yes --shuffle-dirents=yes "$disk/plain" "$disk/shuffled"
+disorderfs -q -o use_ino,attr_timeout=0,entry_timeout=0 --multi-user=yes --shuffle-dirents=yes "$disk/plain" "$disk/shuffled"
 TMPDIR=$disk/shuffled "$@"`
 
 // TestImageSameBits builds one image under conditions that differ, one by one,

@@ -142,6 +142,13 @@ type served struct {
 	log []string
 }
 
+// asked are the paths that were asked for so far.
+func (s *served) asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.log)
+}
+
 func serveDir(t *testing.T, dir string) *served {
 	t.Helper()
 	s := &served{}
@@ -192,8 +199,8 @@ func TestResolveSnapshot(t *testing.T) {
 		if len(old.Entries) != 1 || !strings.HasPrefix(old.Entries[0].Base(), want) || old.Date.Format("20060102") != time[:8] {
 			t.Errorf("%s: %s", time, old.Format())
 		}
-		if !slices.Contains(server.log, "/archive/debian/"+time+"/dists/old/InRelease") {
-			t.Errorf("%s was not asked for: %v", time, server.log)
+		if log := server.asked(); !slices.Contains(log, "/archive/debian/"+time+"/dists/old/InRelease") {
+			t.Errorf("%s was not asked for: %v", time, log)
 		}
 	}
 	if r := finish(t, command(t, cache, append([]string{"lock", "resolve"}, at("20230101T000000Z")...)...)); r.code != 1 || !strings.Contains(r.stderr, "has no suite old") {

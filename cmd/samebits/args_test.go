@@ -50,7 +50,7 @@ func TestUsageErrors(t *testing.T) {
 		{"lok", `"lok" is not a command of samebits (did you mean "lock"?); run "samebits --help"`},
 		{"lock genrate", `"genrate" is not a command of samebits lock (did you mean "generate"?); run "samebits lock --help"`},
 		{"xyzzy", `"xyzzy" is not a command of samebits; run "samebits --help"`},
-		{"lock", `a command is missing: generate, install, fetch, inspect, diff, update, pull; run "samebits lock --help"`},
+		{"lock", `a command is missing: generate, install, fetch, inspect, diff, update, resolve, pull; run "samebits lock --help"`},
 		{"--quiet", `a command is missing: lock, cache, image, mirror, sources, completion, version; run "samebits --help"`},
 		{"lock fetch", `FILE is missing; run "samebits lock fetch --help"`},
 		{"lock diff a", `NEW is missing; run "samebits lock diff --help"`},
