@@ -128,10 +128,13 @@ func command(o order) report {
 	if o.Bytes <= 0 {
 		o.Bytes = min(before/2, maxBytes)
 	}
+	if err := standAside(); err != nil {
+		return report{Failed: err.Error()}
+	}
 	process, err := os.StartProcess(o.Args[0], o.Args, &os.ProcAttr{
 		Dir: "/" + strings.TrimPrefix(o.Dir, "/"), Env: o.Env,
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Chroot: "."},
 	})
 	if err != nil {
 		return report{Failed: err.Error()}
@@ -146,6 +149,31 @@ func command(o order) report {
 	case code := <-ended:
 		return report{Code: code}
 	}
+}
+
+// standAside gives this process an empty root of its own. The one that was its
+// root is from now on the directory that it is in, and the command's root. By
+// that, ischroot(1) knows that there is no system to restart: scripts then do as
+// they do in a bootstrap by chroot, and libc6's does not wait for an init.
+func standAside() error {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	empty, err := newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_NODEV)
+	if err != nil {
+		return fmt.Errorf("make an empty root: %w", err)
+	}
+	defer unix.Close(empty)
+	for _, step := range []func() error{
+		func() error { return unix.Fchdir(empty) }, func() error { return unix.Chroot(".") }, func() error { return unix.Fchdir(root) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("stand aside: %w", err)
+		}
+	}
+	return nil
 }
 
 // reap waits for the command, and for what else became this process's child.
@@ -182,10 +210,10 @@ func watch(o order, before int64, over chan<- string) {
 	}
 }
 
-// free is how many bytes the root's file system has left.
+// free is how many bytes the file system of the command's root has left.
 func free() int64 {
 	var s unix.Statfs_t
-	if unix.Statfs("/", &s) != nil {
+	if unix.Statfs(".", &s) != nil {
 		return 0
 	}
 	return int64(s.Bavail) * s.Bsize
@@ -193,7 +221,7 @@ func free() int64 {
 
 // processes counts those of the namespace.
 func processes() int {
-	entries, err := os.ReadDir("/proc")
+	entries, err := os.ReadDir("proc")
 	if err != nil {
 		return 0
 	}

@@ -25,8 +25,9 @@ var (
 	proc        int
 )
 
-func newProc() (int, error) {
-	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+// newMount makes a mount of a type that is nowhere yet.
+func newMount(fstype string, attributes int) (int, error) {
+	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return -1, err
 	}
@@ -34,7 +35,7 @@ func newProc() (int, error) {
 	if err := unix.FsconfigCreate(fs); err != nil {
 		return -1, err
 	}
-	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_NODEV)
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attributes)
 }
 
 // enterRoot makes the root "/" and lets go of the host's. Until then nothing
@@ -51,7 +52,7 @@ func enterRoot(o order) error {
 		hostDevices = append(hostDevices, fd)
 	}
 	var err error
-	if proc, err = newProc(); err != nil {
+	if proc, err = newMount("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_NODEV); err != nil {
 		return fmt.Errorf("make a /proc: %w; in a container, allow it, as with docker run --security-opt systempaths=unconfined", err)
 	}
 	if err := unix.Mount(o.Root, o.Root, "", unix.MS_BIND, ""); err != nil {
