@@ -103,12 +103,14 @@ func (b *board) failed(c *candidate, o outcome, now time.Time) {
 		c.drops++
 		return
 	}
-	c.tries++
-	c.out = c.tries >= b.policy.Attempts
-	c.notBefore = now.Add(b.pause(c.tries))
-
 	h := c.host
 	h.streak++
+	c.tries++
+	// Where other files failed as well since something went well, it is the host
+	// that is out of reach, and its rests say when to give it up.
+	c.out = c.tries >= b.policy.Attempts && !(h.worked && h.streak > c.tries)
+	c.notBefore = now.Add(b.pause(c.tries))
+
 	if h.rest.After(now) || (h.worked && h.streak < 3) {
 		return
 	}
