@@ -258,7 +258,7 @@ func (c told) Extents() []tree.Extent { return c.extents }
 // Where a source says that its data is makes no difference.
 func TestExtentsAreHints(t *testing.T) {
 	const size = 66 << 20
-	at := []tree.Extent{{Offset: 1 << 20, Length: 5000}, {Offset: 70<<20 + 3, Length: 100_000}, {Offset: size - 10, Length: 10}}
+	at := []tree.Extent{{Offset: 1 << 20, Length: 5000}, {Offset: 50<<20 + 3, Length: 100_000}, {Offset: size - 10, Length: 10}}
 	n := treetest.Holes(size, at)
 	plain, other := n, n
 	plain.Content = opened(n.Content.Open)
