@@ -19,6 +19,11 @@ const plainEvery = 5 * time.Second
 // barFrom is from which length on a file has a bar of its own, in bytes.
 const barFrom = 4 << 20
 
+// nameWidth is the width of what stands before a bar, in columns. It is not
+// mpb's width for all bars in common (decor.WCSyncSpaceR): that waits for ever
+// when a bar comes between measuring and drawing, as of v8.9.3.
+var nameWidth = decor.WC{W: 36, C: decor.DindentRight | decor.DextraSpace}
+
 // A progress shows how a fetch goes on: bars on a terminal, a line every few
 // seconds elsewhere, nothing with --quiet.
 type progress struct {
@@ -57,7 +62,7 @@ func (p *progress) startBars() {
 	p.bars = mpb.New(mpb.WithOutput(p.session.stderr), mpb.WithWidth(64), mpb.WithAutoRefresh())
 	p.session.redirect(p.bars)
 	p.all = p.bars.AddBar(int64(p.total), mpb.BarPriority(1<<20), mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d files", decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d files", nameWidth)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 			seconds := max(time.Since(p.begun).Seconds(), 0.1)
 			return fmt.Sprintf("%s, %s/s", size(p.bytes.Load()), size(int64(float64(p.bytes.Load())/seconds)))
@@ -94,7 +99,7 @@ func (p *progress) start(e lockfile.Entry, have, length int64) {
 		return
 	}
 	bar := p.bars.AddBar(length, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(printable(e.Base()), decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.Name(printable(e.Base()), nameWidth)),
 		mpb.AppendDecorators(decor.CountersKiloByte("% .1f of % .1f")))
 	bar.SetCurrent(have)
 	p.each[e.Digest] = bar
