@@ -44,7 +44,7 @@ func (o Options) forISO() (Options, error) {
 	}
 	o.Overlay, o.medium = true, "iso9660"
 	o, err := o.filled()
-	if err == nil && (o.FileSystem == Ext4 || o.Size != 0 || o.Boot == NoLoader) {
+	if err == nil && (o.FileSystem == Ext4 || o.Size != 0 || o.Boot == RaspberryPi || o.Boot == NoLoader) {
 		err = fmt.Errorf("the root of an ISO 9660 image is a squashfs or erofs, it has the size that it has, and it boots")
 	}
 	return o, err

@@ -27,13 +27,15 @@ const (
 	UKI Loader = "uki"
 	// SystemdBoot is systemd's boot loader, with an entry for the kernel.
 	SystemdBoot Loader = "systemd-boot"
+	// RaspberryPi is a card for that computer, whose firmware is in a partition.
+	RaspberryPi Loader = "raspberry-pi"
 	// NoLoader makes a disk without an EFI system partition, to be booted with
 	// a kernel from elsewhere, or not at all.
 	NoLoader Loader = "none"
 )
 
 // Loaders are the kinds of them.
-var Loaders = []Loader{UKI, SystemdBoot, NoLoader}
+var Loaders = []Loader{UKI, SystemdBoot, RaspberryPi, NoLoader}
 
 // Initramfs is where the initramfs comes from.
 type Initramfs string

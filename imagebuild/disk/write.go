@@ -55,6 +55,9 @@ func write(ctx context.Context, f File, t *tree.Tree, o Options) (*Layout, error
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
+	if o.Boot == RaspberryPi {
+		return writePi(ctx, f, t, o)
+	}
 	d := &writing{file: f, o: o, seed: newSeed(t, o), grows: o.grows(t), end: mebibyte}
 	if d.machine, err = machineOf(o.Arch); err != nil {
 		return nil, err

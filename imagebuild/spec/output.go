@@ -150,7 +150,7 @@ func (o *Output) checkSettings() (name string, err error) {
 		{"format", o.Format, "format of a disk", []string{"raw", "qcow2"}},
 		{"root", o.Root, "file system for a root", []string{"ext4", "erofs", "squashfs"}},
 		{"root-compress", o.RootCompress, "compression of a root", []string{"none", "lz4", "gzip", "zstd"}},
-		{"boot", o.Boot, "way to boot", []string{"uki", "systemd-boot", "none"}},
+		{"boot", o.Boot, "way to boot", []string{"uki", "systemd-boot", "raspberry-pi", "none"}},
 		{"initramfs", o.Initramfs, "initramfs", []string{"own", "system", "none"}},
 	} {
 		if c.value != "" && !slices.Contains(c.known, c.value) {
