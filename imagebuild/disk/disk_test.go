@@ -184,9 +184,9 @@ func TestTools(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	tr := plain(t)
 	for complaint, o := range map[string]disk.Options{
-		"no file system for a root; there are ext4, erofs, squashfs": {FileSystem: "xfs"},
-		"no way to boot; there are uki, systemd-boot, raspberry-pi, none":          {Boot: "grub"},
-		"no initramfs; there are own, system, none":                  {Initramfs: "dracut"},
+		"no file system for a root; there are ext4, erofs, squashfs":      {FileSystem: "xfs"},
+		"no way to boot; there are uki, systemd-boot, raspberry-pi, none": {Boot: "grub"},
+		"no initramfs; there are own, system, none":                       {Initramfs: "dracut"},
 		"multiple of 1 MiB":                            {Size: 1000},
 		"cannot be free":                               {Free: size(-1)},
 		"nothing in it can be free":                    {FileSystem: disk.EROFS, Free: size(1)},
