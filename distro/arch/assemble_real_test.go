@@ -350,17 +350,44 @@ func checkWithPacman(t *testing.T, got *tree.Tree, from string) {
 	if g, w := check(root), check(from); g != w {
 		t.Errorf("pacman -Qkk differs:\n%s\nwant\n%s", g, w)
 	}
-	more := filepath.Join(root, "more-1-1-any.pkg.tar.gz")
-	writeTo(t, more, pkg(t, "more", "1-1", "DEPENDS=bash").data)
+	installMore(t, root)
+}
+
+// installMore has the pacman of a root install another package and what that
+// needs, from a repository, and then a newer one and a file.
+func installMore(t *testing.T, root string) {
 	if err := unix.Mknod(filepath.Join(root, "dev/null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
 		t.Fatal(err)
 	}
-	chroot := func(args ...string) string { return tool(t, "chroot", append([]string{root}, args...)...) }
-	writeTo(t, filepath.Join(root, "pacman.conf"), []byte("[options]\nArchitecture = x86_64\nSigLevel = Never\nLocalFileSigLevel = Never\n"))
-	chroot("/usr/bin/pacman", "--config", "/pacman.conf", "-U", "--noconfirm", "/more-1-1-any.pkg.tar.gz")
-	if out := chroot("/usr/bin/pacman", "--config", "/pacman.conf", "-Q", "more"); strings.TrimSpace(out) != "more 1-1" {
-		t.Errorf("pacman in the root says %q", out)
+	writeTo(t, filepath.Join(root, "pacman.conf"), []byte("[options]\nArchitecture = x86_64\nSigLevel = Never\nLocalFileSigLevel = Never\n[more]\nServer = file:///repo\n"))
+	offer := func(name, version string, fields ...string) {
+		file := fmt.Sprintf("%s-%s-any.pkg.tar.gz", name, version)
+		writeTo(t, filepath.Join(root, "repo", file), pkg(t, name, version, fields...).data)
+		tool(t, "repo-add", "-q", filepath.Join(root, "repo/more.db.tar.gz"), filepath.Join(root, "repo", file))
 	}
+	pacman := func(args ...string) string {
+		return tool(t, "chroot", append([]string{root, "/usr/bin/pacman", "--config", "/pacman.conf", "--noconfirm"}, args...)...)
+	}
+	offer("more", "1-1", "DEPENDS=bash", "DEPENDS=less-of-it>=2")
+	offer("less-of-it", "2-1")
+	pacman("-Sy", "more")
+	if out := pacman("-Qk", "more", "less-of-it"); strings.Count(out, "0 missing files") != 2 {
+		t.Errorf("pacman -S in the root made\n%s", out)
+	}
+	offer("more", "2-1", "DEPENDS=bash")
+	if out := pacman("-Syyu"); !strings.Contains(out, "more-2-1") {
+		t.Errorf("pacman -Syyu upgrades\n%s", out)
+	}
+	writeTo(t, filepath.Join(root, "file-1-1-any.pkg.tar.gz"), pkg(t, "file", "1-1").data)
+	pacman("-U", "/file-1-1-any.pkg.tar.gz")
+	for _, want := range []string{"more 2-1", "less-of-it 2-1", "file 1-1"} {
+		name, _, _ := strings.Cut(want, " ")
+		if out := pacman("-Q", name); strings.TrimSpace(out) != want {
+			t.Errorf("pacman in the root says %q, not %q", out, want)
+		}
+	}
+	pacman("-Rs", "less-of-it")
+	pacman("-Dk") // fails where the database is not as it should be
 }
 
 // BenchmarkAssemble makes a root of 70 packages, without scripts.
