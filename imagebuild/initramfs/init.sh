@@ -77,10 +77,27 @@ partition() {
 	done
 }
 
+# numbered prints the device of the partition of a number, in two digits, on the
+# disk whose master boot record has a signature.
+numbered() {
+	for at in /sys/class/block/*; do
+		[ -f "$at/partition" ] || continue
+		read -r number <"$at/partition"
+		[ "$(printf %02x "$number")" = "$2" ] || continue
+		disk=$($bb readlink -f "$at")
+		disk="${disk%/*}"
+		[ "$($bb hexdump -s 440 -n 4 -e '"%08x"' "/dev/${disk##*/}" 2>/dev/null)" = "$1" ] && echo "/dev/${at##*/}" && return
+	done
+}
+
 # device prints the device that is there by now for a value of root=.
 device() {
 	case "$1" in
 	PARTLABEL=*) partition "${1#*=}" ;;
+	PARTUUID=*)
+		id="${1#*=}"
+		numbered "${id%-*}" "${id#*-}"
+		;;
 	/dev/*) [ -b "$1" ] && echo "$1" ;;
 	*) $bb findfs "$1" 2>/dev/null ;;
 	esac
@@ -165,9 +182,9 @@ attach() {
 }
 
 case "$root" in
-PARTLABEL=?* | LABEL=?* | UUID=?* | /dev/?*) ;;
+PARTUUID=????????-?? | PARTLABEL=?* | LABEL=?* | UUID=?* | /dev/?*) ;;
 '') fail "the kernel's command line names no root=" ;;
-*) fail "root=$root is not understood; PARTLABEL=, LABEL=, UUID= and /dev/… are" ;;
+*) fail "root=$root is not understood; PARTLABEL=, LABEL=, UUID= and /dev/… are, and PARTUUID= of a master boot record" ;;
 esac
 number rootdelay "$delay"
 [ -z "$limit" ] || number rootwait "$limit"

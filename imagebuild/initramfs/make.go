@@ -22,6 +22,8 @@ type Options struct {
 	// Verity has what roothash= wants, Overlay what samebits.overlay wants, Grow
 	// what samebits.grow wants. What is done is for the command line to say.
 	Verity, Overlay, Grow bool
+	// MBR has what root=PARTUUID= of a disk with a master boot record wants.
+	MBR bool
 	// Medium is the type of the file system that has the root as a file, which
 	// samebits.image= names, such as "iso9660"; "" where the root has a disk or
 	// partition of its own.
@@ -65,6 +67,9 @@ func inSbin(name string) []string {
 
 // applets are those of busybox that the script calls.
 var applets = []string{"cat", "findfs", "insmod", "losetup", "mkdir", "mount", "readlink", "reboot", "sh", "sleep", "switch_root"}
+
+// ofMBR are those for root=PARTUUID= besides.
+var ofMBR = []string{"hexdump"}
 
 // Make makes the initramfs of a kernel of the image. An error that wraps
 // ErrNoProgram says that the image lacks a program.
@@ -140,7 +145,7 @@ func (m *making) programs(o Options) error {
 			return fmt.Errorf("%w: %s; %s", ErrNoProgram, p.name, p.remedy)
 		}
 		if p.name == busybox.name {
-			if err := hasApplets(n); err != nil {
+			if err := hasApplets(n, o); err != nil {
 				return err
 			}
 		}
@@ -153,13 +158,17 @@ func (m *making) programs(o Options) error {
 
 // hasApplets reports what a busybox lacks. The names of its applets are in it
 // one after the other, each with a NUL.
-func hasApplets(n tree.Node) error {
+func hasApplets(n tree.Node, o Options) error {
 	data, err := read(n, maxProgram)
 	if err != nil {
 		return err
 	}
+	wanted := slices.Clone(applets)
+	if o.MBR {
+		wanted = append(wanted, ofMBR...)
+	}
 	var missing []string
-	for _, name := range applets {
+	for _, name := range wanted {
 		if !bytes.Contains(data, []byte("\x00"+name+"\x00")) {
 			missing = append(missing, name)
 		}

@@ -20,12 +20,13 @@ import (
 // machine, and fails with the text of the file fails/APPLET, if there is one.
 const stub = `#!/bin/sh
 here=HERE
-[ "$1" = readlink ] || [ "$1" = cat ] || [ "$1" = findfs ] || echo "$*" >>$here/log
+[ "$1" = readlink ] || [ "$1" = cat ] || [ "$1" = findfs ] || [ "$1" = hexdump ] || echo "$*" >>$here/log
 [ -f "$here/fails/$1" ] && cat "$here/fails/$1" >&2 && exit 1
 case "$1" in
 cat) cat "$2" ;;
 readlink) readlink -f "$3" ;;
 mkdir) shift; mkdir "$@" ;;
+hexdump) [ "$*" = "hexdump -s 440 -n 4 -e \"%08x\" $8" ] && cat "$here/signatures/${8##*/}" ;;
 findfs) cat "$here/labels/$2" ;;
 losetup) [ "$2" = -f ] && echo /dev/loop0 ;;
 sleep)
@@ -48,7 +49,7 @@ func machine() files {
 		"modules/order": "virtio\next4\n", "medium/live/root": "x", "medium/live/root-verity": "x", "labels/LABEL=files": "/dev/sda\n",
 		"root/sbin/init": program, "bin/veritysetup": program, "bin/sfdisk": program, "bin/resize2fs": program,
 		"root/dev/x": "x", "root/proc/x": "x", "root/sys/x": "x", "root/run/x": "x", "over/x": "x", "console": "x",
-		"sys/devices/sdb/size": "409600\n",
+		"sys/devices/sdb/size": "409600\n", "signatures/sda": "0badcafe", "signatures/sdb": "feedf00d",
 	}
 	for name, label := range map[string]string{"sda": "", "sda1": "twice", "sdb": "", "sdb1": "root-verity", "sdb2": "root", "sdc1": "twice"} {
 		m["sys/class/block/"+name] = "-> HERE/sys/devices/" + name[:3] + "/" + name
@@ -140,6 +141,7 @@ func TestScriptDoes(t *testing.T) {
 		"mounting":      {"rw root=PARTLABEL=gone quiet root=PARTLABEL=root rootflags=noatime,data=ordered rootfstype=ext4", nil, before + "mount -t ext4 -o rw,noatime,data=ordered /dev/sdb2 /root\n" + after},
 		"first of two":  {"root=PARTLABEL=twice", nil, before + "mount -o ro /dev/sda1 /root\n" + after},
 		"label":         {"rw ro root=LABEL=files", nil, before + "mount -o ro /dev/sda /root\n" + after},
+		"signature":     {"root=PARTUUID=feedf00d-01 rw", nil, before + "mount -o rw /dev/sdb1 /root\n" + after},
 		"init":          {"root=PARTLABEL=root init=/bin/other", files{"root/bin/other": "-> /nowhere"}, before + "mount -o ro /dev/sdb2 /root\n" + moves + "switch_root /root /bin/other arguments of init\n"},
 		"patterns":      {"root=PARTLABEL=root r? *", files{"rw": "x"}, before + "mount -o ro /dev/sdb2 /root\n" + after},
 		"words of init": {"root=PARTLABEL=root -- rw samebits.overlay", nil, before + "mount -o ro /dev/sdb2 /root\n" + after},
@@ -180,6 +182,7 @@ func TestScriptFails(t *testing.T) {
 		"long":          {"root=" + strings.Repeat("x", 5000), nil, "root=" + strings.Repeat("x", 895) + "\n"},
 		"no root":       {"quiet", nil, "the kernel's command line names no root="},
 		"odd root":      {"root=PARTUUID=1-2", nil, "root=PARTUUID=1-2 is not understood; PARTLABEL=, LABEL=, UUID= and /dev/… are"},
+		"no signature":  {"root=PARTUUID=0badcafe-02 rootwait=2", nil, "there is no disk, partition or file system PARTUUID=0badcafe-02 after 2 seconds"},
 		"empty name":    {"root=PARTLABEL=", nil, "root=PARTLABEL= is not understood"},
 		"delay":         {"root=LABEL=files rootdelay=1s", nil, "rootdelay=1s on the kernel's command line is no number of seconds"},
 		"wait":          {"root=LABEL=files rootwait=-1", nil, "rootwait=-1 on the kernel's command line is no number of seconds"},
