@@ -174,7 +174,7 @@ func (p *Plan) runner(dir *target.Dir, epoch time.Time) func(context.Context, di
 		}
 		err := sandbox.Run(ctx, sandbox.Command{
 			Root: dir.Path(), Args: s.Args, Env: append(environment(epoch), s.Env...),
-			Hostname: hostname, Stdin: s.Stdin, Output: out, Limits: p.Limits,
+			Hostname: hostname, Arch: p.Lock.System.Arch, Stdin: s.Stdin, Output: out, Limits: p.Limits,
 		})
 		if err != nil && p.Output == nil && len(kept.data) > 0 {
 			return fmt.Errorf("%w; the end of what it printed:\n%s", err, indent(kept.data))

@@ -57,7 +57,7 @@ func (w *workshop) Lay(ctx context.Context, sys distro.Locator, lock *lockfile.L
 	if err != nil {
 		return nil, err
 	}
-	b, err := w.bench(ctx, img, lock.Date)
+	b, err := w.bench(ctx, img, lock)
 	return b, errors.Join(err, img.Close())
 }
 
@@ -98,7 +98,7 @@ func (w *workshop) build(ctx context.Context, c *cache.Cache, assembler distro.A
 }
 
 // bench fills a directory with the image and what the sandbox asks of a root.
-func (w *workshop) bench(ctx context.Context, img *imagebuild.Image, epoch time.Time) (distro.Bench, error) {
+func (w *workshop) bench(ctx context.Context, img *imagebuild.Image, lock *lockfile.Lock) (distro.Bench, error) {
 	path, err := os.MkdirTemp(w.dir, "tool")
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (w *workshop) bench(ctx context.Context, img *imagebuild.Image, epoch time.
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path))
 	}
-	b := &bench{Dir: dir, epoch: epoch}
+	b := &bench{Dir: dir, epoch: lock.Date, arch: lock.System.Arch}
 	err = dir.Fill(ctx, img.Tree)
 	for _, name := range []string{"dev", "proc", "sys", "tmp", "root"} {
 		if err == nil {
@@ -124,6 +124,7 @@ func (w *workshop) bench(ctx context.Context, img *imagebuild.Image, epoch time.
 type bench struct {
 	*target.Dir
 	epoch time.Time
+	arch  string
 }
 
 // benchLimits bound a package manager that only thinks.
@@ -133,7 +134,7 @@ var benchLimits = sandbox.Limits{Time: 15 * time.Minute, Processes: 100, Bytes: 
 func (b *bench) Run(ctx context.Context, s distro.Step) ([]byte, error) {
 	var out printed
 	err := sandbox.Run(ctx, sandbox.Command{
-		Root: b.Path(), Args: s.Args, Hostname: "localhost", Stdin: s.Stdin, Output: &out, Limits: benchLimits,
+		Root: b.Path(), Args: s.Args, Hostname: "localhost", Arch: b.arch, Stdin: s.Stdin, Output: &out, Limits: benchLimits,
 		Env: append([]string{
 			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=dumb",
 			"LANG=C", "LC_ALL=C", "TZ=UTC", "SOURCE_DATE_EPOCH=" + strconv.FormatInt(b.epoch.Unix(), 10),

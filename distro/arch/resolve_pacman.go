@@ -107,8 +107,8 @@ func (r *resolution) ask(ctx context.Context, bench distro.Bench, s *shop, wante
 	}
 	out, err := bench.Run(ctx, distro.Step{Args: append(args, wanted...)})
 	switch {
-	case errors.Is(err, syscall.ENOEXEC) || err != nil && strings.Contains(err.Error(), "exec format error"):
-		return nil, fmt.Errorf("pacman is for %s, which does not run here; install qemu-user with its binfmt: %w", r.arch, err)
+	case errors.Is(err, syscall.ENOEXEC):
+		return nil, fmt.Errorf("ask the pacman of Arch: %w", err)
 	case err != nil:
 		return nil, fmt.Errorf("pacman finds no way to install that from %s (%w); it says:\n%s", s.where(), err, said(out))
 	}

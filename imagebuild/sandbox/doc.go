@@ -10,6 +10,10 @@
 // device nodes or mount anything. [Enter] makes an ordinary user the root of a
 // namespace with that user's subordinate ids.
 //
+// Programs of another architecture run by the host's qemu-user, which is told
+// to the kernel for the namespaces alone: since Linux 6.7 they have binfmt
+// handlers of their own, and none of the host's.
+//
 // The package refuses to decide what to run and what the environment holds; it
 // adds nothing to what it is given. It does not protect the root itself from
 // the scripts that run in it.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,7 +56,7 @@ func inside() report {
 	if err := json.Unmarshal(data, &o); err != nil {
 		return report{Failed: err.Error()}
 	}
-	for _, step := range []func(order) error{name, enterRoot, surround, bound, confine, keepStill} {
+	for _, step := range []func(order) error{name, interpret, enterRoot, surround, bound, confine, keepStill} {
 		if err := step(o); err != nil {
 			return report{Failed: err.Error()}
 		}
@@ -136,6 +137,9 @@ func command(o order) report {
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Chroot: "."},
 	})
+	if _, isForeign := foreign(o.Arch); isForeign && handlers < 0 && errors.Is(err, unix.ENOEXEC) {
+		return report{NoExec: true}
+	}
 	if err != nil {
 		return report{Failed: err.Error()}
 	}

@@ -30,6 +30,10 @@ type Command struct {
 	Dir string
 	// Hostname is what the system calls itself.
 	Hostname string
+	// Arch is the architecture of the root's programs, as a distribution calls
+	// it; empty or unknown for this machine's. Those of another run by this
+	// machine's qemu-user.
+	Arch string
 	// Stdin is read by the command; nil for nothing to read.
 	Stdin io.Reader
 	// Output receives what the command prints on both streams.
@@ -89,22 +93,28 @@ type order struct {
 	Args, Env           []string
 	Processes           int
 	Bytes               int64
+	Arch, Interpreter   string // and the program that runs those of Arch
 }
 
 // report is what the process inside answers.
 type report struct {
 	Failed string `json:",omitempty"` // why the command could not be run at all
 	Limit  string `json:",omitempty"` // which limit it met
+	NoExec bool   `json:",omitempty"` // nothing here runs programs of that architecture
 	Code   int
 }
 
 // Run runs the command and waits for it. Its error is an [*ExitError] or a
-// [*LimitError] where the command ran.
+// [*LimitError] where the command ran, and an [*ArchError] where it cannot.
 func Run(ctx context.Context, c Command) error {
 	limits := c.Limits.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, limits.Time)
 	defer cancel()
-	in, err := json.Marshal(order{c.Root, c.Dir, c.Hostname, c.Args, c.Env, limits.Processes, limits.Bytes})
+	o := order{Root: c.Root, Dir: c.Dir, Hostname: c.Hostname, Args: c.Args, Env: c.Env, Processes: limits.Processes, Bytes: limits.Bytes, Arch: c.Arch}
+	if a, ok := foreign(c.Arch); ok {
+		o.Interpreter, _ = a.interpreter() // that of the host may do
+	}
+	in, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
@@ -122,6 +132,8 @@ func Run(ctx context.Context, c Command) error {
 		return fmt.Errorf("run %s in a sandbox: it was ended from outside", c.Args[0])
 	}
 	switch {
+	case r.NoExec:
+		return cannotRun(c, o)
 	case r.Failed != "":
 		return fmt.Errorf("run %s in a sandbox: %s", c.Args[0], r.Failed)
 	case r.Limit != "":
