@@ -72,7 +72,7 @@ func TestNoRoot(t *testing.T) {
 	never(t, out, "samebits: a shell")
 
 	out = vmtest.Run(t, vmtest.Machine{Kernel: vmtest.Kernel(t), Initrd: initrd, Disks: []string{path},
-		Cmdline: "console=ttyS0 quiet panic=-1 root=ZFS=tank samebits.shell", Prompt: "a shell is started", Input: "echo $((6 * 7)) typed; exit\n"})
+		Cmdline: "console=ttyS0 quiet panic=-1 root=ZFS=tank samebits.shell", Typed: []vmtest.Typed{{After: "a shell is started", Text: "echo $((6 * 7)) typed; exit\n"}}})
 	says(t, out, "samebits: root=ZFS=tank is not understood; PARTLABEL=, LABEL=, UUID= and /dev/… are", "42 typed")
 }
 

@@ -2,11 +2,13 @@
 // starts. It loads the modules that the initramfs has, does what the kernel's
 // command line asks for, and turns the machine off:
 //
+//	vmtest.ask=QUESTION                ask at the console, and tell the line that is typed
 //	vmtest.report                      tell the release, the command line and the files of /report
 //	vmtest.read=TYPE,DEVICE,OPTIONS    mount a file system and write its manifest to the disk vdb
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -53,6 +55,8 @@ func work() error {
 	for _, word := range strings.Fields(string(line)) {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
+		case "vmtest.ask":
+			err = ask(value)
 		case "vmtest.report":
 			err = report(line)
 		case "vmtest.read":
@@ -84,6 +88,16 @@ func loadModules() error {
 	}
 	return nil
 }
+
+func ask(question string) error {
+	fmt.Println("VMTEST ASKS", question)
+	answer, err := typed.ReadString('\n')
+	fmt.Printf("VMTEST TOLD %q\n", strings.TrimRight(answer, "\r\n"))
+	return err
+}
+
+// typed is what is typed at the console.
+var typed = bufio.NewReader(os.Stdin)
 
 func report(line []byte) error {
 	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
