@@ -106,6 +106,12 @@ func parseSuper(b []byte) (*Super, error) {
 		return nil, fmt.Errorf("%d blocks, of which %d are free", s.Blocks, s.Free)
 	}
 	s.Size = s.Blocks * s.BlockSize
+	s.Features = featureNames(words)
+	return s, nil
+}
+
+// featureNames are the names of the features that three words have.
+func featureNames(words [3]uint32) (list []string) {
 	for word, names := range features {
 		for bit := range 32 {
 			if words[word]>>bit&1 == 0 {
@@ -115,10 +121,10 @@ func parseSuper(b []byte) (*Super, error) {
 			if !known {
 				name = fmt.Sprintf("FEATURE_%c%d", "CIR"[word], bit)
 			}
-			s.Features = append(s.Features, name)
+			list = append(list, name)
 		}
 	}
-	return s, nil
+	return list
 }
 
 func text(b []byte) string {

@@ -3,6 +3,7 @@ package ext4_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"os"
 	"strings"
 	"testing"
@@ -63,12 +64,12 @@ func sample(t testing.TB) []byte {
 func TestBadVolumes(t *testing.T) {
 	good := sample(t)
 	for complaint, change := range map[string]func(b []byte) []byte{
-		"the superblock: EOF":     func(b []byte) []byte { return b[:100] },
-		"no superblock":           func(b []byte) []byte { b[1024+0x38]++; return b },
-		"checksum is wrong":       func(b []byte) []byte { b[1024+0x78]++; return b },
-		"features that are not":   func(b []byte) []byte { b[1024+0x60]++; return b },
-		"it is cut off":           func(b []byte) []byte { return b[:len(b)-4096] },
-		"the checksum of inode 2": func(b []byte) []byte { b[4*4096+256]++; return b },
+		"the superblock: EOF":           func(b []byte) []byte { return b[:100] },
+		"the superblock: there is none": func(b []byte) []byte { b[1024+0x38]++; return b },
+		"checksum is wrong":             func(b []byte) []byte { b[1024+0x78]++; return b },
+		"features that are not":         func(b []byte) []byte { b[1024+0x60]++; ext4.FixSums(b); return b },
+		"it is cut off":                 func(b []byte) []byte { return b[:len(b)-4096] },
+		"the checksum of inode 2":       func(b []byte) []byte { b[4*4096+256]++; return b },
 	} {
 		bad := change(bytes.Clone(good))
 		if _, err := ext4.Read(t.Context(), bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), complaint) {
@@ -91,15 +92,36 @@ func TestHostileVolumes(t *testing.T) {
 	table := 4096 * int(good[4096+8])
 	xattr := at("\x00\x00\x02\xea\x01\x00\x00\x00") + 32
 	for complaint, change := range map[string]func(b []byte){
-		"/link: a wrong target":             func(b []byte) { b[table+(13-1+1)*256+4] = 60 },
+		"/link: wrong extents":              func(b []byte) { b[table+(13-1+1)*256+4] = 60 },
 		"wrong extended attributes":         func(b []byte) { b[xattr+3] = 0xFF },
 		"a wrong entry of a directory":      func(b []byte) { b[entry+4] = 6 },
 		"the inode 4294967295 is not there": func(b []byte) { copy(b[entry:], "\xff\xff\xff\xff") },
 		"a slash":                           func(b []byte) { b[entry+8] = '/' },
 		"directory":                         func(b []byte) { b[entry] = 2 },
 		"wrong extents":                     func(b []byte) { b[table+256+0x28] = 0 },
-		"holes that are too large":          func(b []byte) { b[table+(13-1)*256+0x6C] = 1 },
-		"a directory of a wrong size":       func(b []byte) { b[table+256+6] = 0xF0; b[table+256+7] = 0xFF },
+		"inode 13 has 140 bytes besides":    func(b []byte) { b[table+(13-1)*256+0x80] = 140 },
+		"inode 13 has encrypted data":       func(b []byte) { b[table+(13-1)*256+0x21] |= 8 },
+		"features that are not supported: compression, meta_bg, inline_data, encrypt, FEATURE_I31": func(b []byte) {
+			le := binary.LittleEndian
+			le.PutUint32(b[1024+0x60:], le.Uint32(b[1024+0x60:])|0x80018011)
+		},
+		"its journal is to be played back, which is not supported; e2fsck does it": func(b []byte) { b[1024+0x60] |= 4 },
+		"blocks of 65536 and inodes of 256": func(b []byte) {
+			le := binary.LittleEndian
+			le.PutUint32(b[1024+0x18:], 6)
+			clear(b[1024+4 : 1024+5])
+			le.PutUint32(b[1024+4:], 1)
+			le.PutUint32(b[1024+8:], 0)
+			le.PutUint32(b[1024+12:], 0)
+		},
+		"blocks of 4096 and inodes of 192":        func(b []byte) { b[1024+0x58], b[1024+0x59] = 192, 0 },
+		"groups of 0 blocks":                      func(b []byte) { copy(b[1024+0x20:], "\x00\x00\x00\x00") },
+		"groups of 32768 blocks from the block 2": func(b []byte) { b[1024+0x14] = 2 },
+		"wrong numbers of inodes":                 func(b []byte) { b[1024+0x28]++ },
+		"described in 63 bytes":                   func(b []byte) { b[1024+0xFE] = 63 },
+		"an inode table is not there":             func(b []byte) { copy(b[4096+0x28:], "\x00\x01") },
+		"holes that are too large":                func(b []byte) { b[table+(13-1)*256+0x6C] = 1 },
+		"a directory of a wrong size":             func(b []byte) { b[table+256+6] = 0xF0; b[table+256+7] = 0xFF },
 	} {
 		bad := bytes.Clone(good)
 		change(bad)

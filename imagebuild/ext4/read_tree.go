@@ -12,13 +12,14 @@ import (
 type content struct {
 	r    io.ReaderAt
 	size int64
+	unit int64 // bytes in a block
 	list []extent
 }
 
 // Extents implements [tree.Sparse].
 func (c *content) Extents() (list []tree.Extent) {
 	for _, x := range c.list {
-		list = append(list, tree.Extent{Offset: x.logical * blockSize, Length: min(x.count*blockSize, c.size-x.logical*blockSize)})
+		list = append(list, tree.Extent{Offset: x.logical * c.unit, Length: min(x.count*c.unit, c.size-x.logical*c.unit)})
 	}
 	return list
 }
@@ -35,14 +36,14 @@ func (c *content) Open() (io.ReadCloser, error) {
 func (c *content) ReadAt(p []byte, off int64) (int, error) {
 	n := int(max(0, min(int64(len(p)), c.size-off)))
 	clear(p[:n])
-	k := sort.Search(len(c.list), func(k int) bool { return (c.list[k].logical+c.list[k].count)*blockSize > off })
+	k := sort.Search(len(c.list), func(k int) bool { return (c.list[k].logical+c.list[k].count)*c.unit > off })
 	for ; k < len(c.list); k++ {
 		x := c.list[k]
-		from, to := max(off, x.logical*blockSize), min(off+int64(n), (x.logical+x.count)*blockSize)
+		from, to := max(off, x.logical*c.unit), min(off+int64(n), (x.logical+x.count)*c.unit)
 		if from >= to {
 			break
 		}
-		if got, err := c.r.ReadAt(p[from-off:to-off], from+(x.physical-x.logical)*blockSize); int64(got) < to-from {
+		if got, err := c.r.ReadAt(p[from-off:to-off], from+(x.physical-x.logical)*c.unit); int64(got) < to-from {
 			return 0, err
 		}
 	}
@@ -54,7 +55,7 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 
 func (p *reader) content(i *readInode) (*content, error) {
 	list, err := p.extents(i)
-	return &content{p.r, i.size, list}, err
+	return &content{p.r, i.size, p.blockSize, list}, err
 }
 
 type found struct {
@@ -127,10 +128,7 @@ func (p *reader) target(i *readInode) (string, error) {
 	if i.size > tree.MaxPath {
 		return "", errors.New("a target that is too long")
 	}
-	if le.Uint32(i.raw[0x20:])&flagExtents == 0 {
-		if i.size >= fastLink {
-			return "", errors.New("a wrong target")
-		}
+	if !i.has(flagExtents) && i.size < fastLink {
 		return string(i.raw[0x28 : 0x28+i.size]), nil
 	}
 	c, err := p.content(i)
@@ -148,15 +146,15 @@ func (p *reader) list(i *readInode, path string) (list []found, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.size > maxDir || i.size%blockSize != 0 {
+	if i.size > maxDir || i.size%p.blockSize != 0 {
 		return nil, errors.New("a directory of a wrong size")
 	}
 	if path != "" {
 		path += "/"
 	}
-	b := make([]byte, blockSize)
-	for at := int64(0); at < i.size; at += blockSize {
-		if n, err := c.ReadAt(b, at); n < blockSize {
+	b := make([]byte, p.blockSize)
+	for at := int64(0); at < i.size; at += p.blockSize {
+		if n, err := c.ReadAt(b, at); n < len(b) {
 			return nil, err
 		}
 		for e := b; len(e) > 0; {
