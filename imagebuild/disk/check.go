@@ -22,6 +22,7 @@ func (o Options) CheckISO() error {
 
 // compressions are those of the file systems, the default first.
 var compressions = map[string][]string{
+	NoRoot:   {"none"},
 	Ext4:     {"none"},
 	EROFS:    {"lz4", "none", "zstd"},
 	Squashfs: {"zstd", "gzip"},
@@ -46,6 +47,9 @@ func (o Options) forISO() (Options, error) {
 	o, err := o.filled()
 	if err == nil && (o.FileSystem == Ext4 || o.Size != 0 || o.Boot == RaspberryPi || o.Boot == NoLoader) {
 		err = fmt.Errorf("the root of an ISO 9660 image is a squashfs or erofs, it has the size that it has, and it boots")
+	}
+	if err == nil && (o.BIOS || len(o.Partitions) > 0) {
+		err = fmt.Errorf("an ISO 9660 image has no other partitions, and BIOSes boot it where the image has isolinux")
 	}
 	return o, err
 }

@@ -148,7 +148,7 @@ func (o *Output) checkSettings() (name string, err error) {
 	}{
 		{"compress", o.Compress, "compression", []string{"none", "gzip", "zstd"}},
 		{"format", o.Format, "format of a disk", []string{"raw", "qcow2"}},
-		{"root", o.Root, "file system for a root", []string{"ext4", "erofs", "squashfs"}},
+		{"root", o.Root, "file system for a root", []string{"ext4", "erofs", "squashfs", "none"}},
 		{"root-compress", o.RootCompress, "compression of a root", []string{"none", "lz4", "gzip", "zstd"}},
 		{"boot", o.Boot, "way to boot", []string{"uki", "systemd-boot", "raspberry-pi", "none"}},
 		{"initramfs", o.Initramfs, "initramfs", []string{"own", "system", "none"}},
