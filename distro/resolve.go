@@ -86,7 +86,9 @@ type Bench interface {
 	Target
 	// Run runs a command and returns what it printed on both streams, cut
 	// where that is more than [MaxPrinted]. A command that fails is an error
-	// of its own kind; what it printed is returned with it.
+	// of its own kind; what it printed is returned with it. One that is of an
+	// architecture that cannot run here is ENOEXEC to errors.Is, and says what
+	// would help.
 	Run(ctx context.Context, s Step) ([]byte, error)
 	// Close removes the root.
 	Close() error

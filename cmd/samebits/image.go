@@ -353,6 +353,10 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 	if limit > 0 && errors.As(err, &over) && strings.Contains(over.Limit, "bytes") {
 		err = fmt.Errorf("%w; the image is made in memory: for more, set TMPDIR to a directory on a disk", err)
 	}
+	var foreign *sandbox.ArchError
+	if errors.As(err, &foreign) {
+		err = fmt.Errorf("%w; or leave all scripts out, with --no-scripts", err)
+	}
 	if errors.Is(err, os.ErrPermission) && os.Geteuid() != 0 {
 		err = fmt.Errorf("%w; build as root", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,7 +155,7 @@ func TestResolveRefuses(t *testing.T) {
 		"what is elsewhere":    {answer("samebits-would-install extra hello 1:2.12-1\n", nil), "does not have"},
 		"what cannot be read":  {answer("samebits-would-install core hello\n", nil), "cannot be read"},
 		"an answer of nothing": {answer("there is nothing to do\n", nil), "names no package"},
-		"what cannot run here": {answer("", errors.New("fork/exec: exec format error")), "qemu-user"},
+		"what cannot run here": {answer("", fmt.Errorf("install qemu-user: %w", syscall.ENOEXEC)), "ask the pacman of Arch: install qemu-user"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newTrial(t, "hello")
