@@ -37,7 +37,7 @@ var mayImport = []struct {
 	{"imagebuild/dir", []string{"imagebuild/tree"}},
 	{"imagebuild/oci", []string{"imagebuild/tree", "imagebuild/tar", "imagebuild/compress"}},
 	{"imagebuild/disk", []string{"imagebuild/tree", "imagebuild/compress", "imagebuild/cpio", "imagebuild/erofs", "imagebuild/ext4", "imagebuild/fat",
-		"imagebuild/gpt", "imagebuild/initramfs", "imagebuild/iso", "imagebuild/squashfs", "imagebuild/uki", "imagebuild/verity"}},
+		"imagebuild/gpt", "imagebuild/grub", "imagebuild/initramfs", "imagebuild/iso", "imagebuild/squashfs", "imagebuild/swap", "imagebuild/uki", "imagebuild/verity"}},
 	{"imagebuild/inspect", []string{"imagebuild…", "distro/decompress"}},
 	{"imagebuild", []string{"cache", "fetch…", "distro…", "lockfile"}},
 	{"cmd/samebits", []string{"…"}},

@@ -16,6 +16,9 @@ type seed [sha256.Size]byte
 
 func newSeed(t *tree.Tree, o Options) seed {
 	text := fmt.Sprintf("samebits disk 1\n%s\n%s %t %d %d %q", t.Digest(), o.FileSystem, o.Verity, o.Size, o.free(), o.Label)
+	for _, p := range o.Partitions {
+		text += fmt.Sprintf("\n%q %d %q %q %q %q", p.Type, p.Size, p.FileSystem, p.Label, p.Mount, p.From)
+	}
 	return sha256.Sum256([]byte(text))
 }
 

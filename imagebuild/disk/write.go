@@ -62,15 +62,21 @@ func write(ctx context.Context, f File, t *tree.Tree, o Options) (*Layout, error
 	if d.machine, err = machineOf(o.Arch); err != nil {
 		return nil, err
 	}
-	if o.Boot != NoLoader {
-		if d.boot, err = newBooting(ctx, t, o, d.machine); err != nil {
-			return nil, err
-		}
-		if err := d.reserve(ctx); err != nil {
-			return nil, err
-		}
+	parts, err := o.parts()
+	if err != nil {
+		return nil, err
 	}
-	if err := d.writeRoot(ctx, t); err != nil {
+	root, contents, err := split(ctx, t, parts, d.seed, o.Time)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.reserveBoot(ctx, t); err != nil {
+		return nil, err
+	}
+	if err := d.writeParts(ctx, parts, contents); err != nil {
+		return nil, err
+	}
+	if err := d.writeRoot(ctx, root); err != nil {
 		return nil, err
 	}
 	if o.Verity {
@@ -83,7 +89,13 @@ func write(ctx context.Context, f File, t *tree.Tree, o Options) (*Layout, error
 			return nil, err
 		}
 	}
-	return d.finish()
+	var code []byte
+	if d.bios != nil {
+		if code, err = d.writeBIOS(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	return d.finish(code)
 }
 
 // A writing is a disk that is being written.
@@ -97,11 +109,30 @@ type writing struct {
 	grows     bool
 	end       int64 // of the partitions so far, a multiple of 1 MiB
 	esp, root gpt.Partition
+	bios      *gpt.Partition  // nil where BIOSes do not boot it
+	parts     []gpt.Partition // besides the disk's own
 	hashes    *gpt.Partition
 	rootHash  verity.Digest
 }
 
 func up(n int64) int64 { return (n + mebibyte - 1) / mebibyte * mebibyte }
+
+// reserveBoot gives what boots its places.
+func (d *writing) reserveBoot(ctx context.Context, t *tree.Tree) (err error) {
+	if d.o.Boot == NoLoader && !d.o.BIOS {
+		return nil
+	}
+	if d.boot, err = newBooting(ctx, t, d.o, d.machine); err != nil {
+		return err
+	}
+	if err := d.reserve(ctx); err != nil {
+		return err
+	}
+	if d.o.BIOS {
+		return d.reserveBIOS(t)
+	}
+	return nil
+}
 
 // reserve finds out how large the EFI system partition is. The root's hash is
 // not known yet, but how long it is.
@@ -249,13 +280,16 @@ func (d *writing) cmdline() string {
 	return strings.Join(words, " ")
 }
 
-// finish writes the partition table.
-func (d *writing) finish() (*Layout, error) {
-	table := gpt.Table{ID: d.seed.guid("disk"), Size: d.o.Size, Signature: d.seed.serial("disk")}
+// finish writes the partition table, and the code that BIOSes run.
+func (d *writing) finish(code []byte) (*Layout, error) {
+	table := gpt.Table{ID: d.seed.guid("disk"), Size: d.o.Size, Signature: d.seed.serial("disk"), BootCode: code}
 	if d.boot != nil {
 		table.Partitions = append(table.Partitions, d.esp)
 	}
-	table.Partitions = append(table.Partitions, d.root)
+	if d.bios != nil {
+		table.Partitions = append(table.Partitions, *d.bios)
+	}
+	table.Partitions = append(append(table.Partitions, d.parts...), d.root)
 	if d.hashes != nil {
 		table.Partitions = append(table.Partitions, *d.hashes)
 	}
