@@ -87,7 +87,7 @@ func initrdOf(ctx context.Context, t *tree.Tree, k initramfs.Kernel, o Options) 
 		}
 		return section(k.Initramfs)
 	}
-	small, err := initramfs.Make(ctx, t, k, initramfs.Options{FileSystem: o.FileSystem, Verity: o.Verity, Overlay: o.Overlay, Grow: o.grows(t), Medium: o.medium, Time: o.Time})
+	small, err := initramfs.Make(ctx, t, k, initramfs.Options{FileSystem: o.FileSystem, Verity: o.Verity, Overlay: o.Overlay, Grow: o.grows(t), MBR: o.Boot == RaspberryPi, Medium: o.medium, Time: o.Time})
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ func (o Options) CheckISO() error {
 
 // compressions are those of the file systems, the default first.
 var compressions = map[string][]string{
+	NoRoot:   {"none"},
 	Ext4:     {"none"},
 	EROFS:    {"lz4", "none", "zstd"},
 	Squashfs: {"zstd", "gzip"},
