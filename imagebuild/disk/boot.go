@@ -22,7 +22,8 @@ const maxBootFile = 1 << 30
 type booting struct {
 	machine   machine
 	loader    Loader
-	program   tree.Node // the EFI stub or the boot loader
+	bios      bool      // has GRUB start the kernel, too
+	program   tree.Node // the EFI stub or the boot loader, if there is one
 	kernel    initramfs.Kernel
 	initrd    *io.SectionReader // nil without one
 	osRelease []byte
@@ -32,11 +33,13 @@ type booting struct {
 // newBooting finds in the tree what a disk boots with, and makes its
 // initramfs.
 func newBooting(ctx context.Context, t *tree.Tree, o Options, m machine) (*booting, error) {
-	b := &booting{machine: m, loader: o.Boot, time: o.Time}
-	if err := b.findLoader(t); err != nil {
-		return nil, err
-	}
+	b := &booting{machine: m, loader: o.Boot, bios: o.BIOS, time: o.Time}
 	var err error
+	if b.loader != NoLoader {
+		if err = b.findLoader(t); err != nil {
+			return nil, err
+		}
+	}
 	if b.kernel, err = initramfs.FindKernel(t, o.Kernel); err != nil {
 		return nil, err
 	}
@@ -130,11 +133,20 @@ func (b *booting) esp(ctx context.Context, cmdline string) (*tree.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := planting{time: b.time}
+	if b.bios || b.loader == SystemdBoot {
+		p.section(b.dir()+"/linux", kernel)
+		if b.initrd != nil {
+			p.section(b.dir()+"/initrd", b.initrd)
+		}
+	}
+	if b.loader == NoLoader {
+		return p.freeze(ctx)
+	}
 	program, err := section(b.program)
 	if err != nil {
 		return nil, err
 	}
-	p := planting{time: b.time}
 	removable := "EFI/BOOT/BOOT" + strings.ToUpper(b.machine.efi) + ".EFI"
 	if b.loader == UKI {
 		o := uki.Options{Stub: program, Linux: kernel, OSRelease: b.osRelease, Uname: b.kernel.Release, Cmdline: cmdline}
@@ -148,19 +160,20 @@ func (b *booting) esp(ctx context.Context, cmdline string) (*tree.Tree, error) {
 		p.file(removable, image, image.Size())
 		return p.freeze(ctx)
 	}
-	dir := "samebits/" + b.kernel.Release
 	p.section(removable, program)
 	p.section("EFI/systemd/systemd-boot"+b.machine.efi+".efi", program)
 	p.text("loader/loader.conf", "timeout 0\n")
-	entry := "title " + title(b.osRelease) + "\nversion " + b.kernel.Release + "\nlinux /" + dir + "/linux\n"
-	p.section(dir+"/linux", kernel)
+	entry := "title " + title(b.osRelease) + "\nversion " + b.kernel.Release + "\nlinux /" + b.dir() + "/linux\n"
 	if b.initrd != nil {
-		entry += "initrd /" + dir + "/initrd\n"
-		p.section(dir+"/initrd", b.initrd)
+		entry += "initrd /" + b.dir() + "/initrd\n"
 	}
 	p.text("loader/entries/samebits.conf", entry+"options "+cmdline+"\n")
 	return p.freeze(ctx)
 }
+
+// dir is where an EFI system partition has the kernel and its initramfs as
+// files, for loaders.
+func (b *booting) dir() string { return "samebits/" + b.kernel.Release }
 
 // title is what os-release calls the system.
 func title(osRelease []byte) string {

@@ -48,5 +48,8 @@ func (o Options) forISO() (Options, error) {
 	if err == nil && (o.FileSystem == Ext4 || o.Size != 0 || o.Boot == RaspberryPi || o.Boot == NoLoader) {
 		err = fmt.Errorf("the root of an ISO 9660 image is a squashfs or erofs, it has the size that it has, and it boots")
 	}
+	if err == nil && (o.BIOS || len(o.Partitions) > 0) {
+		err = fmt.Errorf("an ISO 9660 image has no other partitions, and BIOSes boot it where the image has isolinux")
+	}
 	return o, err
 }

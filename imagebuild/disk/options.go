@@ -89,6 +89,12 @@ type Options struct {
 	// Boot is what the firmware starts; "" is what the tree has: UKI before
 	// SystemdBoot.
 	Boot Loader
+	// BIOS has BIOSes start the same kernel by GRUB, which the tree has to have,
+	// whatever Boot is.
+	BIOS bool
+	// Partitions are those of the disk besides its own, between these and the
+	// root.
+	Partitions []Partition
 	// Kernel is the release to boot, "" the only one that the tree has.
 	Kernel string
 	// Initramfs is where that comes from; "" is OwnInitramfs.
@@ -111,6 +117,12 @@ func (o Options) free() int64 {
 
 // filled is the options with what is empty filled in, and checked.
 func (o Options) filled() (Options, error) {
+	if err := o.checkBIOS(); err != nil {
+		return o, err
+	}
+	if _, err := o.parts(); err != nil {
+		return o, err
+	}
 	if o.FileSystem == NoRoot {
 		return o, o.checkNoRoot()
 	}
@@ -162,15 +174,15 @@ func (o Options) grows(t *tree.Tree) bool {
 	if o.Grow != nil || !o.mayGrow() {
 		return o.Grow != nil && *o.Grow
 	}
-	for _, tool := range []string{"sfdisk", "resize2fs"} {
-		if !slices.ContainsFunc([]string{"sbin/", "usr/sbin/", "usr/bin/", "bin/"}, func(dir string) bool {
-			_, ok := t.File(dir + tool)
-			return ok
-		}) {
-			return false
-		}
-	}
-	return true
+	return hasTool(t, "sfdisk") && hasTool(t, "resize2fs")
+}
+
+// hasTool reports whether a tree has a program where programs are.
+func hasTool(t *tree.Tree, name string) bool {
+	return slices.ContainsFunc([]string{"sbin/", "usr/sbin/", "usr/bin/", "bin/"}, func(dir string) bool {
+		_, ok := t.File(dir + name)
+		return ok
+	})
 }
 
 func (o Options) kind() string {
