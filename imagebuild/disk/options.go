@@ -123,6 +123,9 @@ func (o Options) filled() (Options, error) {
 	if _, err := o.parts(); err != nil {
 		return o, err
 	}
+	if err := o.checkPi(); err != nil {
+		return o, err
+	}
 	if o.FileSystem == NoRoot {
 		return o, o.checkNoRoot()
 	}
@@ -156,8 +159,6 @@ func (o Options) filled() (Options, error) {
 		return o, errors.New("only an ext4 root that is written to grows, by our own initramfs")
 	case o.Verity && o.Initramfs == NoInitramfs:
 		return o, errors.New("a root with a hash tree is opened by an initramfs, and there is to be none")
-	case o.Verity && o.Boot == RaspberryPi:
-		return o, errors.New("a card for a Raspberry Pi has no hash tree: nothing would guard the kernel that checks it, beside it on the card")
 	case strings.ContainsAny(o.Cmdline, "\n\x00"):
 		return o, errors.New("a command line of the kernel is one line")
 	}

@@ -6,6 +6,19 @@ import "errors"
 // Pi has nothing but what its firmware reads.
 const NoRoot = "none"
 
+// checkPi reports what does not fit a card for a Raspberry Pi.
+func (o Options) checkPi() error {
+	switch {
+	case o.Boot != RaspberryPi:
+		return nil
+	case o.Verity:
+		return errors.New("a card for a Raspberry Pi has no hash tree: nothing would guard the kernel that checks it, beside it on the card")
+	case len(o.Partitions) > 0:
+		return errors.New("a card for a Raspberry Pi has no other partitions than the firmware's and the root")
+	}
+	return nil
+}
+
 // checkNoRoot reports what does not fit a card without a root.
 func (o Options) checkNoRoot() error {
 	switch {
