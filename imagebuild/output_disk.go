@@ -92,7 +92,12 @@ func outputOptions(o spec.Output) disk.Options {
 		Size: o.Size.Int64(), Boot: disk.Loader(o.Boot), Kernel: o.Kernel,
 		Initramfs: disk.Initramfs(o.Initramfs), Cmdline: o.Cmdline,
 	}
-	out.Grow = o.Grow
+	out.Grow, out.BIOS = o.Grow, o.BIOS
+	for _, p := range o.Partitions {
+		out.Partitions = append(out.Partitions, disk.Partition{
+			Type: p.Type, Size: p.Size.Int64(), FileSystem: p.FileSystem, Label: p.Label, Mount: p.Mount, From: p.From,
+		})
+	}
 	if o.Free != nil {
 		free := o.Free.Int64()
 		out.Free = &free

@@ -45,6 +45,10 @@ func readGrow(o *Output, v string) error {
 	return err
 }
 
+func readPartitions(*Output, string) error {
+	return errors.New("partitions are a list, which flags cannot tell; write the output in a spec")
+}
+
 func readSwitch(name, v string) (bool, error) {
 	if v != "" && v != "true" && v != "false" {
 		return false, fmt.Errorf("%s is true or false, not %q", name, v)
@@ -70,6 +74,8 @@ var (
 		textSetting("initramfs", []string{"disk"}, func(o *Output) *string { return &o.Initramfs }),
 		textSetting("kernel", boots, func(o *Output) *string { return &o.Kernel }),
 		textSetting("cmdline", boots, func(o *Output) *string { return &o.Cmdline }),
+		switchSetting("bios", []string{"disk"}, func(o *Output) *bool { return &o.BIOS }),
+		{"partitions", []string{"disk"}, readPartitions, func(o *Output) bool { return len(o.Partitions) > 0 }},
 	}
 )
 
@@ -156,6 +162,9 @@ func (o *Output) checkSettings() (name string, err error) {
 		if c.value != "" && !slices.Contains(c.known, c.value) {
 			return c.name, fmt.Errorf("%q is no %s; there are %s", c.value, c.noun, strings.Join(c.known, ", "))
 		}
+	}
+	if name, err := checkPartitions(o.Partitions); err != nil {
+		return name, err
 	}
 	if o.DiskFormat() == "qcow2" && o.Compression() != "none" {
 		return "compress", errors.New("a qcow2 disk is compressed by itself")

@@ -142,7 +142,33 @@ type Output struct {
 	// is told besides what it has to be.
 	Kernel  string `yaml:"kernel"`
 	Cmdline string `yaml:"cmdline"`
+	// BIOS has BIOSes boot a disk, too.
+	BIOS bool `yaml:"bios"`
+	// Partitions are those of a disk besides its own.
+	Partitions []Partition `yaml:"partitions"`
 }
+
+// A Partition is one of a disk besides its own.
+type Partition struct {
+	// Type is one of PartitionTypes, or an identifier.
+	Type string `yaml:"type"`
+	// Size is that of the partition; by default what its contents take.
+	Size Size `yaml:"size"`
+	// FileSystem is one of PartitionFileSystems; by default that of the type.
+	FileSystem string `yaml:"filesystem"`
+	// Label names the partition and its file system.
+	Label string `yaml:"label"`
+	// Mount is where the image mounts it, or "none"; by default that of the type.
+	Mount string `yaml:"mount"`
+	// From is the directory of the image whose contents it has; by default Mount.
+	From string `yaml:"from"`
+}
+
+// PartitionTypes are the words for types of partitions.
+var PartitionTypes = []string{"home", "srv", "var", "tmp", "swap", "linux", "data"}
+
+// PartitionFileSystems are what can be in one.
+var PartitionFileSystems = []string{"ext4", "erofs", "squashfs", "vfat", "swap", "none"}
 
 // OutputTypes are the forms that images are written in.
 var OutputTypes = []string{"dir", "tar", "oci", "docker", "cpio", "manifest", "disk", "iso", "ext4", "squashfs", "erofs", "kernel+initrd", "uki"}
