@@ -44,7 +44,7 @@ func layersOf(t *testing.T, layout string) []string {
 // TestImagesShareLayers builds two images over the same base, which share its
 // layer, and runs one of them.
 func TestImagesShareLayers(t *testing.T) {
-	needs(t, true, "umoci", "runc")
+	needs(t, true, append(runtimes, "umoci")...)
 	set, work := alpineSet(t), t.TempDir()
 	base := set
 	base.files = nil

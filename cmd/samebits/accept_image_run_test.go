@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +15,18 @@ import (
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
 
-// runIn runs an image of a layout in a container, and returns what it prints.
+// runtimes run containers, each by code of its own.
+var runtimes = []string{"runc", "crun"}
+
+// before are the commands by which runtimes are called. crun refuses a machine
+// that has control groups of both versions.
+var before = map[string][]string{
+	"runc": {"runc"},
+	"crun": {"unshare", "--mount", "sh", "-ec", `mount -t cgroup2 none /sys/fs/cgroup; exec crun --cgroup-manager=disabled "$@"`, "sh"},
+}
+
+// runIn runs an image of a layout in a container of each runtime, and returns
+// what it prints.
 func runIn(t *testing.T, layout, name string) string {
 	t.Helper()
 	bundle := filepath.Join(t.TempDir(), "bundle")
@@ -26,7 +39,14 @@ func runIn(t *testing.T, layout, name string) string {
 	if err := os.WriteFile(bundle+"/config.json", []byte(plain), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return must(t, "runc", "--root", t.TempDir(), "run", "--bundle", bundle, name)
+	said := map[string]string{}
+	for _, r := range runtimes {
+		said[r] = must(t, before[r][0], append(before[r][1:], "--root", t.TempDir(), "run", "--bundle", bundle, name+"-"+r)...)
+	}
+	if len(slices.Compact(slices.Sorted(maps.Values(said)))) != 1 {
+		t.Errorf("in each runtime it says something else: %q", said)
+	}
+	return said[runtimes[0]]
 }
 
 // imageOf builds an image of a set of packages, by a spec, in work.
@@ -51,7 +71,7 @@ func imageOf(t *testing.T, set packageSet, work, text string, env ...string) res
 // TestImageRuns pushes an image to a registry, pulls it with another tool, and
 // runs it from there and from a layout.
 func TestImageRuns(t *testing.T) {
-	needs(t, true, "umoci", "runc", "skopeo")
+	needs(t, true, append(runtimes, "umoci", "skopeo")...)
 	set, work := alpineSet(t), t.TempDir()
 	host := startRegistry(t)
 	login := base64.StdEncoding.EncodeToString([]byte("user:secret"))
