@@ -1,5 +1,5 @@
 // Package squashfs writes a tree as a squashfs 4.0 file system, and reads what
-// it, or mksquashfs with zstd or gzip, wrote.
+// it, or mksquashfs with gzip, xz, lz4 or zstd, wrote.
 //
 // Files are compressed in blocks by zstd or gzip, on all CPUs, into the same
 // bytes whatever their number. Files of less than a block share blocks, equal
@@ -11,7 +11,7 @@
 // other times are refused or, if so wanted, clamped. It has no POSIX ACLs, which
 // are refused or, if so wanted, dropped. It refuses devices of more than 12 bits
 // of major and 20 of minor number. It does not write xz, lzma, lzo or lz4, for
-// which there is no encoder or no need, and its reader refuses them.
+// which there is no encoder or no need, and does not read lzma and lzo.
 //
 // The format is that of Linux' Documentation/filesystems/squashfs.rst.
 package squashfs

@@ -19,6 +19,8 @@ const (
 	flagNoXattrs   = 0x200
 
 	methodGzip = 1
+	methodXZ   = 4
+	methodLZ4  = 5
 	methodZstd = 6
 
 	plainBlock = 1 << 24 // a block's size says that it is not compressed

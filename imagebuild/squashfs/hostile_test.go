@@ -14,7 +14,7 @@ import (
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
 
-// What mksquashfs writes by zlib and zstd is read, whatever of it is compressed
+// What mksquashfs writes is read, whatever of it is compressed
 // and wherever the ends of files are.
 func TestReadsWhatMksquashfsWrites(t *testing.T) {
 	if os.Getuid() != 0 {
@@ -33,6 +33,10 @@ func TestReadsWhatMksquashfsWrites(t *testing.T) {
 		{"-comp gzip -Xcompression-level 1 -b 4096 -always-use-fragments", holds},
 		{"-comp gzip -Xcompression-level 1 -no-fragments -no-exports -no-sparse", holds},
 		{"-comp zstd -Xcompression-level 1 -noI -noId -noD -noF -noX -b 1M -no-duplicates", holds},
+		{"-comp lz4", holds},
+		{"-comp lz4 -Xhc -b 4096 -no-fragments", holds},
+		{"-comp xz -b 1M -noD", holds}, // what is no metadata takes xz long
+		{"-comp xz -Xdict-size 8K -b 64K -noD", holds},
 		{"-comp gzip -Xcompression-level 1 -no-xattrs -all-root", holds &^ (treetest.Xattrs | treetest.Owner)},
 	} {
 		path := filepath.Join(t.TempDir(), "image")

@@ -13,7 +13,7 @@ import (
 
 // Image is a file system that was read.
 type Image struct {
-	Compression Compression
+	Compression string // "gzip", "xz", "lz4" or "zstd"
 	BlockSize   int    // bytes
 	Used        int64  // bytes, without what fills up to 4 KiB
 	Time        uint32 // of its making, in seconds since 1970
@@ -36,8 +36,8 @@ var maxContent int64 = 256 << 30
 var errTruncated = errors.New("it is cut off")
 
 // Read reads the squashfs 4.0 file system of at most size bytes that begins at
-// byte 0 of r, which has to stay open while the tree is used. What is not
-// compressed by zstd or gzip is an error, and so are directories that are in two
+// byte 0 of r, which has to stay open while the tree is used. What is
+// compressed by LZMA or LZO is an error, and so are directories that are in two
 // places, more than 2,000,000 paths, 16 million blocks or 256 GiB of contents, and
 // names that a tree cannot have. All contents are hashed.
 func Read(ctx context.Context, r io.ReaderAt, size int64) (*Image, error) {
@@ -98,10 +98,7 @@ func (p *reader) read(size int64) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{BlockSize: int(p.s.block), Used: int64(p.s.used), Time: p.s.time, Fragments: int(p.s.fragments), Tree: t}
-	if p.s.method == methodGzip {
-		i.Compression = Gzip
-	}
+	i := &Image{Compression: compressions[p.s.method], BlockSize: int(p.s.block), Used: int64(p.s.used), Time: p.s.time, Fragments: int(p.s.fragments), Tree: t}
 	return i, nil
 }
 
@@ -127,8 +124,6 @@ func (p *reader) super(size int64) error {
 	switch {
 	case major != 4 || minor != 0:
 		return fmt.Errorf("it is of version %d.%d, and only 4.0 is known", major, minor)
-	case s.method != methodZstd && s.method != methodGzip:
-		return fmt.Errorf("it is compressed by method %d, and only zstd and gzip are known", s.method)
 	case !validBlock(int64(s.block)) || int(log) != bits.TrailingZeros32(s.block):
 		return fmt.Errorf("its blocks have %d bytes", s.block)
 	case s.used < superSize || size < 0 || s.used > uint64(size):

@@ -1,43 +1,9 @@
 package squashfs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-
-	"github.com/klauspost/compress/zlib"
-	"github.com/klauspost/compress/zstd"
 )
-
-// decompressor may be used by several goroutines at once.
-type decompressor struct{ zstd *zstd.Decoder }
-
-func newDecompressor(method uint16) (*decompressor, error) {
-	if method == methodGzip {
-		return &decompressor{}, nil
-	}
-	z, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxBlock), zstd.WithDecoderMaxWindow(maxBlock), zstd.WithDecoderConcurrency(2))
-	return &decompressor{z}, err
-}
-
-// decompress is what was compressed, at most so many bytes of it.
-func (d *decompressor) decompress(b []byte, most int) ([]byte, error) {
-	var out []byte
-	var err error
-	if d.zstd != nil {
-		out, err = d.zstd.DecodeAll(b, make([]byte, 0, most))
-	} else {
-		var z io.ReadCloser
-		if z, err = zlib.NewReader(bytes.NewReader(b)); err == nil {
-			out, err = io.ReadAll(io.LimitReader(z, int64(most)+1))
-		}
-	}
-	if err == nil && len(out) > most {
-		err = fmt.Errorf("a block of more than %d bytes", most)
-	}
-	return out, err
-}
 
 type metaBlock struct {
 	data []byte

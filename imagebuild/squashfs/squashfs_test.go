@@ -227,14 +227,15 @@ func readRaw(raw []byte) (*squashfs.Image, error) {
 func TestBadImages(t *testing.T) {
 	good := sample(t, squashfs.Options{Time: 7})
 	i, err := readRaw(good)
-	if err != nil || i.Time != 7 || i.BlockSize != 128<<10 || i.Fragments != 1 || i.Tree.Len() != 7 {
+	if err != nil || i.Time != 7 || i.Compression != "zstd" || i.BlockSize != 128<<10 || i.Fragments != 1 || i.Tree.Len() != 7 {
 		t.Fatalf("%+v, %v", i, err)
 	}
 	for complaint, change := range map[string]func([]byte) []byte{
 		"it is cut off":                func(b []byte) []byte { return b[:50] },
 		"it has no superblock":         func(b []byte) []byte { b[0]++; return b },
 		"of version 5.0":               func(b []byte) []byte { b[28]++; return b },
-		"compressed by method 4":       func(b []byte) []byte { b[20] = 4; return b },
+		"compressed by lzo":            func(b []byte) []byte { b[20] = 3; return b },
+		"compressed by method 9":       func(b []byte) []byte { b[20] = 9; return b },
 		"its blocks have 131073 bytes": func(b []byte) []byte { b[12]++; return b },
 		"and there are 200":            func(b []byte) []byte { return b[:200] },
 		"its tables are outside":       func(b []byte) []byte { b[70] = 1; return b },

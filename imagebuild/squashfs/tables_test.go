@@ -156,7 +156,7 @@ func TestMetadataBlocks(t *testing.T) {
 			m.write(part[:min(len(part), 777)])
 		}
 		m.flush()
-		p := &reader{r: bytes.NewReader(m.out), s: superblock{used: uint64(len(m.out))}, d: &decompressor{}, cache: map[uint64]*metaBlock{}}
+		p := &reader{r: bytes.NewReader(m.out), s: superblock{used: uint64(len(m.out))}, d: &decompressor{method: methodGzip}, cache: map[uint64]*metaBlock{}}
 		for i, r := range references {
 			want := content[777*i : min(777*(i+1), len(content))]
 			// A place at the very end of a block is the beginning of the next.
