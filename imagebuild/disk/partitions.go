@@ -92,9 +92,6 @@ func (o Options) parts() ([]part, error) {
 	if len(o.Partitions) == 0 {
 		return nil, nil
 	}
-	if o.Boot == RaspberryPi {
-		return nil, errors.New("a card for a Raspberry Pi has no other partitions than its own")
-	}
 	if n := len(o.Partitions); n > MaxPartitions {
 		return nil, fmt.Errorf("there are %d partitions, more than %d", n, MaxPartitions)
 	}
