@@ -176,17 +176,17 @@ func TestAssembleIsWhatApkMakes(t *testing.T) {
 	if err := todir.Write(t.Context(), root, got.Tree, todir.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if out := chroot(t, root, "/sbin/apk", "audit", "--system"); strings.TrimSpace(out) != "" {
+	if out := runIn(t, root, "/sbin/apk", "audit", "--system"); strings.TrimSpace(out) != "" {
 		t.Errorf("apk audit:\n%s", out)
 	}
-	if out := chroot(t, root, "/sbin/apk", "fix", "--simulate", "--no-network"); strings.Contains(out, "nstalling") || strings.Contains(out, "urging") {
+	if out := runIn(t, root, "/sbin/apk", "fix", "--simulate", "--no-network"); strings.Contains(out, "nstalling") || strings.Contains(out, "urging") {
 		t.Errorf("apk would change what is installed:\n%s", out)
 	}
 	if out, err := exec.Command("cp", "-r", data(t, "iso-3.19.1"), filepath.Join(root, "iso")).CombinedOutput(); err != nil {
 		t.Fatal(string(out))
 	}
-	chroot(t, root, "/sbin/apk", "add", "--no-network", "-X", "/iso", "doas", "wget")
-	chroot(t, root, "/usr/bin/wget", "--version")
+	runIn(t, root, "/sbin/apk", "add", "--no-network", "-X", "/iso", "doas", "wget")
+	runIn(t, root, "/usr/bin/wget", "--version")
 }
 
 // compareFiles holds what apk keeps of its own against the very bytes that it
@@ -253,7 +253,7 @@ func compareWithApk(t *testing.T, repository, arch, without, more string, script
 		if !scripts {
 			args = append(args, "--no-scripts")
 		}
-		chroot(t, tools, append(append(args, "add"), names...)...)
+		runIn(t, tools, append(append(args, "add"), names...)...)
 	}
 	files, _ := filepath.Glob(filepath.Join(repository, arch, "*.apk"))
 	names := strings.Fields(more)
@@ -338,7 +338,7 @@ func TestAssembleOddPackages(t *testing.T) {
 		m.sums = true
 		m.write(t, filepath.Join(repository, "x86_64"))
 	}
-	chroot(t, tools, "/bin/sh", "-c", "apk index --allow-untrusted --rewrite-arch x86_64 -o /odd/x86_64/APKINDEX.tar.gz /odd/x86_64/*.apk")
+	runIn(t, tools, "/bin/sh", "-c", "apk index --allow-untrusted --rewrite-arch x86_64 -o /odd/x86_64/APKINDEX.tar.gz /odd/x86_64/*.apk")
 	for _, scripts := range []bool{true, false} {
 		t.Run(fmt.Sprint("scripts ", scripts), func(t *testing.T) {
 			compareWithApk(t, repository, "x86_64", "*", "odd-e", scripts)

@@ -7,6 +7,7 @@ import (
 	"path"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 )
 
 // change has apk install what is planned and mends world after it.
@@ -18,16 +19,16 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, p *plan) err
 	if err != nil {
 		return err
 	}
-	defer stage.remove()
-	return inRoot(s.Root, s.events, func() error {
+	defer stage.Remove()
+	return chroot.In(s.Root, chroot.Mounts{KeepDev: true}, s.events.Warning, func(string) error {
 		t, err := s.findTool(stage, p.jobs)
 		if err != nil {
 			return err
 		}
 		t.out = tx.Output
-		seen := stage.path
+		seen := stage.Path
 		if t.chroot != "" || s.Root == "/" {
-			seen = stage.inside
+			seen = stage.Inside
 		}
 		// A tag is an error to apk that no repository has.
 		if err := stage.writeRepositories(seen, p.world); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -34,17 +35,17 @@ func isoRoot(t testing.TB) (root, iso string) {
 	if err := os.CopyFS(filepath.Join(tools, "iso"), os.DirFS(iso)); err != nil {
 		t.Fatal(err)
 	}
-	chroot(t, tools, "/sbin/apk", "--root", "/target", "--initdb", "--arch", "x86_64", "--keys-dir", "/etc/apk/keys",
+	runIn(t, tools, "/sbin/apk", "--root", "/target", "--initdb", "--arch", "x86_64", "--keys-dir", "/etc/apk/keys",
 		"--no-network", "--no-cache", "-X", "/iso", "add", "alpine-base", "openssh", "chrony")
 	return filepath.Join(tools, "target"), iso
 }
 
-// chroot runs a program of a root, which must succeed. What it mounts there
+// runIn runs a program of a root, which must succeed. What it mounts there
 // goes with it.
-func chroot(t testing.TB, root string, command ...string) string {
+func runIn(t testing.TB, root string, command ...string) string {
 	t.Helper()
 	cmd := exec.Command("unshare", append([]string{"-m", "chroot", root}, command...)...)
-	cmd.Env = environment
+	cmd.Env = chroot.Environment
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
@@ -119,7 +120,7 @@ func TestInstallIntoAnEmptyRoot(t *testing.T) {
 	if err != nil || len(pending) != 0 {
 		t.Errorf("%d are pending still, %v", len(pending), err)
 	}
-	if out := chroot(t, root, "/sbin/apk", "fix", "--simulate", "--no-network"); strings.Contains(out, "nstalling") || strings.Contains(out, "urging") {
+	if out := runIn(t, root, "/sbin/apk", "fix", "--simulate", "--no-network"); strings.Contains(out, "nstalling") || strings.Contains(out, "urging") {
 		t.Errorf("apk would change what is installed:\n%s", out)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -66,7 +67,7 @@ func TestInstallLeavesWorldAsAPersonWouldHaveWrittenIt(t *testing.T) {
 		if got, want := world(t, root), "alpine-baselayout alpine-keys apk-tools asked busybox circle1 libc-utils"; got != want {
 			t.Errorf("world is  %s\nwant      %s", got, want)
 		}
-		if out := chroot(t, root, "/sbin/apk", "fix", "--simulate", "--no-network"); strings.Contains(out, "nstalling") || strings.Contains(out, "urging") {
+		if out := runIn(t, root, "/sbin/apk", "fix", "--simulate", "--no-network"); strings.Contains(out, "nstalling") || strings.Contains(out, "urging") {
 			t.Errorf("apk would change what is installed:\n%s", out)
 		}
 		lock, blobs := lockOf(t, openRoot(t, root).ID(), files...)
@@ -74,7 +75,7 @@ func TestInstallLeavesWorldAsAPersonWouldHaveWrittenIt(t *testing.T) {
 		if err != nil || len(pending) > 0 {
 			t.Errorf("pending still: %v %v", pending, err)
 		}
-		if left, _ := filepath.Glob(filepath.Join(root, "lib/apk/db", stagePrefix+"*")); len(left) > 0 {
+		if left, _ := filepath.Glob(filepath.Join(root, "lib/apk/db", chroot.StagePrefix+"*")); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	})
@@ -259,8 +260,8 @@ func TestMendAfterAKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, filepath.Join(root, "lib/apk/db", stagePrefix+"1", stagedPlan), string(saved))
-	put(t, filepath.Join(root, "lib/apk/db", stagePrefix+"2", "x"), "killed at once")
+	put(t, filepath.Join(root, "lib/apk/db", chroot.StagePrefix+"1", stagedPlan), string(saved))
+	put(t, filepath.Join(root, "lib/apk/db", chroot.StagePrefix+"2", "x"), "killed at once")
 	put(t, filepath.Join(root, worldFile), "alpine-baselayout\nalpine-keys\napk-tools\nbusybox=1.36.1-r19\nfirst=1.0-r0\nlibc-utils\nmusl=1\n")
 	if err := add(t, root, packed(t, dir, "second", "1.0-r0", "", nil)); err != nil {
 		t.Fatal(err)
@@ -268,7 +269,7 @@ func TestMendAfterAKill(t *testing.T) {
 	if got, want := world(t, root), "alpine-baselayout alpine-keys apk-tools busybox first libc-utils second"; got != want {
 		t.Errorf("world is %s, want %s", got, want)
 	}
-	if left, _ := filepath.Glob(filepath.Join(root, "lib/apk/db", stagePrefix+"*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(root, "lib/apk/db", chroot.StagePrefix+"*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -280,7 +281,7 @@ func TestInstallIntoAForeignRoot(t *testing.T) {
 	}
 	root := minirootfs(t, "3.19.4-aarch64")
 	err := add(t, root, packed(t, t.TempDir(), "thing", "1.0-r0", "", nil))
-	if err == nil || !strings.Contains(err.Error(), "architecture cannot run on this machine") {
+	if err == nil || !strings.Contains(err.Error(), "cannot run on this machine; is it of another architecture?") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,17 +2,16 @@ package alpine
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/samebits/samebits/distro/alpine/apk"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 )
 
 // A tool is an apk that can be run.
@@ -40,7 +39,7 @@ func (s *System) findTool(st *stage, jobs []*job) (*tool, error) {
 		}
 		return t, nil
 	}
-	t, locked := unpackTool(filepath.Join(st.path, "tool"), jobs)
+	t, locked := unpackTool(filepath.Join(st.Path, "tool"), jobs)
 	if locked == nil {
 		return t, nil
 	}
@@ -75,65 +74,9 @@ func (t *tool) probe() error {
 
 func (t *tool) atLeast(version string) bool { return apk.Compare(t.version, version) >= 0 }
 
-// environment is all that programs get to see: what a person has set must not
-// decide how packages are installed.
-var environment = []string{
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	"HOME=/root",
-	"TERM=dumb",
-	"LC_ALL=C.UTF-8",
-}
-
 // run runs apk to its end. The error has the last lines of what it printed.
 func (t *tool) run(args []string) error {
-	tail := &tail{}
-	cmd := exec.Command(t.command[0], append(t.command[1:len(t.command):len(t.command)], args...)...)
-	cmd.Env = environment
-	cmd.Dir = "/"
-	cmd.Stdout = io.MultiWriter(t.out, tail)
-	cmd.Stderr = cmd.Stdout
-	// A session of its own has no terminal on which to ask, and is not
-	// interrupted half way by the keyboard.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Chroot: t.chroot}
-	// A service that a package starts may keep the output open.
-	cmd.WaitDelay = 2 * time.Second
-	err := cmd.Run()
-	switch {
-	case err == nil || errors.Is(err, exec.ErrWaitDelay):
-		return nil
-	case errors.Is(err, syscall.ENOEXEC):
-		return errors.New("programs of its architecture cannot run on this machine")
-	case len(tail.lines) == 0:
-		return fmt.Errorf("apk: %w", err)
-	}
-	return fmt.Errorf("apk failed (%w); the last it said:\n  %s\nwhen the cause is mended, the same command goes on from here", err, strings.Join(tail.lines, "\n  "))
-}
-
-// tail keeps the last lines written to it.
-type tail struct {
-	lines []string
-	rest  string // of a line that has not ended
-}
-
-const (
-	tailLines = 12
-	tailWidth = 400
-)
-
-// Write implements [io.Writer].
-func (t *tail) Write(p []byte) (int, error) {
-	t.rest += string(p)
-	for {
-		line, rest, ok := strings.Cut(t.rest, "\n")
-		if !ok {
-			break
-		}
-		t.rest = rest
-		if line = strings.TrimSpace(line); line != "" {
-			t.lines = append(t.lines, line[:min(len(line), tailWidth)])
-		}
-		t.lines = t.lines[max(0, len(t.lines)-tailLines):]
-	}
-	t.rest = t.rest[max(0, len(t.rest)-tailWidth):]
-	return len(p), nil
+	return chroot.Run(chroot.Program{
+		Name: "apk", Command: slices.Concat(t.command, args), Chroot: t.chroot, Dir: "/", Output: t.out,
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/samebits/samebits/distro/alpine/apk"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -179,7 +180,7 @@ func (s *System) restoreWorld(p *plan) error {
 	if slices.Equal(now, want) {
 		return nil
 	}
-	dir, err := within(s.Root, filepath.Dir(worldFile))
+	dir, err := chroot.Within(s.Root, filepath.Dir(worldFile))
 	if err != nil {
 		return err
 	}

@@ -101,8 +101,8 @@ func TestLocateWhatAPKCached(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(root, "etc/apk/cache"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	chroot(t, root, "/sbin/apk", "update")
-	chroot(t, root, "/sbin/apk", "add", "brotli-libs")
+	runIn(t, root, "/sbin/apk", "update")
+	runIn(t, root, "/sbin/apk", "add", "brotli-libs")
 	_, got, warned := locate(t, root, distro.LocateRequest{})
 	if len(got.Lock.Entries) == 0 || warned != "" {
 		t.Fatalf("%d located; warnings %s", len(got.Lock.Entries), warned)

@@ -180,7 +180,7 @@ func TestUpdateAsAPKDoes(t *testing.T) {
 	for _, p := range installedAll(t, root) {
 		state[p.Name] = p.Version
 	}
-	for line := range strings.Lines(chroot(t, root, "/sbin/apk", "upgrade", "--simulate", "--no-cache")) {
+	for line := range strings.Lines(runIn(t, root, "/sbin/apk", "upgrade", "--simulate", "--no-cache")) {
 		// "(1/9) Upgrading busybox (1.36.1-r15 -> 1.36.1-r19)"
 		f := strings.Fields(line)
 		switch {

@@ -220,9 +220,11 @@ func byPacman(t testing.TB, scripts bool, paths ...string) string {
 	}
 	for i, name := range paths {
 		to := filepath.Join(repository, filepath.Base(name))
-		if err := copyFile(to, name); err != nil {
+		data, err := os.ReadFile(name)
+		if err != nil {
 			t.Fatal(err)
 		}
+		writeTo(t, to, data)
 		args = append(args, to)
 		p, ok := (Distro{}).Describe(name)
 		if !ok {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 )
 
 // program is where pacman is, in the root and on this machine.
@@ -33,12 +34,12 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, jobs []*job)
 	if err != nil {
 		return err
 	}
-	defer stage.remove()
-	if err := os.WriteFile(filepath.Join(stage.path, "pacman.conf"), s.transactionConfig(jobs), 0o644); err != nil {
+	defer stage.Remove()
+	if err := os.WriteFile(filepath.Join(stage.Path, "pacman.conf"), s.transactionConfig(jobs), 0o644); err != nil {
 		return err
 	}
-	return inRoot(s.Root, s.events, func(chroot string) error {
-		r := s.runner(stage, own, chroot)
+	return chroot.In(s.Root, chroot.Mounts{Run: true}, s.events.Warning, func(root string) error {
+		r := s.runner(stage, own, root)
 		r.out = tx.Output
 		if err := ctx.Err(); err != nil {
 			return err
@@ -182,12 +183,12 @@ func (s *System) hookDirs() []string {
 }
 
 // runner makes what runs the root's pacman within it, or this machine's on it.
-func (s *System) runner(stage *stage, own bool, chroot string) *runner {
+func (s *System) runner(stage *chroot.Stage, own bool, root string) *runner {
 	prefix := s.Root
-	r := &runner{stage: stage.path}
+	r := &runner{stage: stage.Path}
 	if own || s.Root == "/" {
 		prefix = "/"
-		r.chroot, r.stage = chroot, stage.inside
+		r.chroot, r.stage = root, stage.Inside
 	}
 	at := func(name string) string { return filepath.Join(prefix, name) }
 	r.args = []string{

@@ -2,15 +2,9 @@ package arch
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/samebits/samebits/distro"
 )
 
 // makeBase makes the directories in an empty root that scripts and hooks want
@@ -34,115 +28,6 @@ func makeBase(root string) error {
 		}
 		if err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// inRoot calls fn with the directory that programs have to change their root
-// to, "" where it is ours already. In another root, fn runs with what scripts
-// and hooks want mounted: /proc, /sys, /run and a /dev with nothing of the
-// host's hardware. All of it is in a mount namespace that ends with fn, however
-// it ends.
-func inRoot(root string, events *distro.Events, fn func(chroot string) error) error {
-	if root == "/" {
-		return fn("")
-	}
-	return onOwnThread(func() error {
-		if err := mountAll(root); err != nil {
-			events.Warning(fmt.Sprintf("%v; the packages' scripts run without /proc, /sys and /dev of their own", err))
-		}
-		return fn(root)
-	})
-}
-
-// onOwnThread calls fn on a thread that nothing else uses and that ends with
-// it. A mount namespace belongs to a thread, and programs that it starts
-// inherit it.
-func onOwnThread(fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		// Never unlocked, so that the thread ends with the goroutine.
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			// The first thread lives as long as the process; while we have
-			// it, others are given to those who ask.
-			defer runtime.UnlockOSThread()
-			done <- onOwnThread(fn)
-			return
-		}
-		done <- fn()
-	}()
-	return <-done
-}
-
-// mountAll mounts what a root needs, in a namespace of the calling thread.
-func mountAll(root string) error {
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("no mount namespace can be had (%w)", err)
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("the mounts cannot be made private (%w)", err)
-	}
-	const safe = unix.MS_NOSUID | unix.MS_NOEXEC
-	var errs []error
-	for _, m := range []struct {
-		dir, kind, options string
-		flags              uintptr
-	}{
-		{"proc", "proc", "", safe | unix.MS_NODEV},
-		{"sys", "sysfs", "", safe | unix.MS_NODEV | unix.MS_RDONLY},
-		{"run", "tmpfs", "mode=755", unix.MS_NOSUID | unix.MS_NODEV},
-		{"dev", "tmpfs", "mode=755,size=1m", safe},
-	} {
-		dir, err := within(root, m.dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a root without it has packages that do without it
-		}
-		if err == nil {
-			err = unix.Mount(m.kind, dir, m.kind, m.flags, m.options)
-		}
-		if err == nil && m.dir == "dev" {
-			err = fillDev(dir)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("mount /%s in %s: %w", m.dir, root, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// fillDev makes the devices that every program may expect.
-func fillDev(dev string) error {
-	for _, n := range []struct {
-		name         string
-		major, minor uint32
-	}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}} {
-		path := filepath.Join(dev, n.name)
-		if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(n.major, n.minor))); err != nil {
-			return &fs.PathError{Op: "mknod", Path: path, Err: err}
-		}
-		if err := os.Chmod(path, 0o666); err != nil { // whatever the umask
-			return err
-		}
-	}
-	for name, to := range map[string]string{
-		"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx",
-	} {
-		if err := os.Symlink(to, filepath.Join(dev, name)); err != nil {
-			return err
-		}
-	}
-	for _, m := range []struct{ name, kind, options string }{
-		{"pts", "devpts", "newinstance,ptmxmode=0666,mode=620,gid=5"},
-		{"shm", "tmpfs", "mode=1777"},
-	} {
-		path := filepath.Join(dev, m.name)
-		if err := os.Mkdir(path, 0o755); err != nil {
-			return err
-		}
-		if err := unix.Mount(m.kind, path, m.kind, unix.MS_NOSUID|unix.MS_NOEXEC, m.options); err != nil {
-			return &fs.PathError{Op: "mount", Path: path, Err: err}
 		}
 	}
 	return nil

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/lockfile"
 )
 
 func TestStage(t *testing.T) {
 	root := t.TempDir()
 	base := filepath.Join(root, defaultDBPath)
-	stale := filepath.Join(base, stagePrefix+"old", "x")
+	stale := filepath.Join(base, chroot.StagePrefix+"old", "x")
 	writeTo(t, stale, []byte("left by a run that was killed"))
 	blob := filepath.Join(t.TempDir(), "blob")
 	writeTo(t, blob, []byte("bytes"))
@@ -27,23 +28,23 @@ func TestStage(t *testing.T) {
 	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what a killed run left: %v", err)
 	}
-	data, err := os.ReadFile(filepath.Join(first.path, "lz4-1:1.8.0-1-any.pkg.tar"))
+	data, err := os.ReadFile(filepath.Join(first.Path, "lz4-1:1.8.0-1-any.pkg.tar"))
 	if err != nil || string(data) != "bytes" {
 		t.Errorf("%q, %v", data, err)
 	}
-	if filepath.Join(root, first.inside) != first.path {
-		t.Errorf("%s is %s from within", first.path, first.inside)
+	if filepath.Join(root, first.Inside) != first.Path {
+		t.Errorf("%s is %s from within", first.Path, first.Inside)
 	}
 	// A stage that is in use is not stale.
 	second, err := newStage(root, defaultDBPath, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(first.path); err != nil {
+	if _, err := os.Stat(first.Path); err != nil {
 		t.Errorf("a stage in use was removed: %v", err)
 	}
-	first.remove()
-	second.remove()
+	first.Remove()
+	second.Remove()
 	if left, err := os.ReadDir(base); err != nil || len(left) != 0 {
 		t.Errorf("left over: %v, %v", left, err)
 	}
@@ -113,7 +114,7 @@ Server = http://m.example/
 func TestRunnerArguments(t *testing.T) {
 	w := newWorld(t)
 	s := w.open()
-	st := &stage{path: filepath.Join(w.root, "var/lib/pacman/stage"), inside: "/var/lib/pacman/stage"}
+	st := &chroot.Stage{Path: filepath.Join(w.root, "var/lib/pacman/stage"), Inside: "/var/lib/pacman/stage"}
 	for own, want := range map[bool]string{
 		true:  "--root / --dbpath /var/lib/pacman --logfile /var/log/pacman.log",
 		false: fmt.Sprintf("--root %s --dbpath %[1]s/var/lib/pacman --logfile %[1]s/var/log/pacman.log", w.root),
@@ -122,21 +123,9 @@ func TestRunnerArguments(t *testing.T) {
 		if got := strings.Join(r.args, " "); !strings.Contains(got, want) {
 			t.Errorf("own %t: %s, want %s", own, got, want)
 		}
-		if (r.chroot == w.root) != own || (r.stage == st.inside) != own {
+		if (r.chroot == w.root) != own || (r.stage == st.Inside) != own {
 			t.Errorf("own %t: in %q, from %q", own, r.chroot, r.stage)
 		}
-	}
-}
-
-func TestTail(t *testing.T) {
-	last := &tail{}
-	for i := range 30 {
-		fmt.Fprintf(last, "line %d", i)
-		fmt.Fprint(last, "\n\n")
-	}
-	fmt.Fprint(last, strings.Repeat("x", 5000))
-	if len(last.lines) != tailLines || last.lines[tailLines-1] != "line 29" || len(last.rest) != tailWidth {
-		t.Errorf("%d lines, %q, %d", len(last.lines), last.lines, len(last.rest))
 	}
 }
 

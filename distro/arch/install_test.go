@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -55,7 +56,7 @@ func bring(t *testing.T, s *System, lock *lockfile.Lock, blobs files, dry bool) 
 	}
 	var out bytes.Buffer
 	err = s.Install(t.Context(), distro.Transaction{Lock: lock, Entries: pending, Blobs: blobs, Output: &out, DryRun: dry})
-	if left, _ := filepath.Glob(filepath.Join(s.Root, "var/lib/pacman", stagePrefix+"*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(s.Root, "var/lib/pacman", chroot.StagePrefix+"*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
 	mounts, mountErr := os.ReadFile("/proc/self/mountinfo")

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 )
 
 // A manager is a package manager of the root.
@@ -44,13 +45,13 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, m manager, j
 	if err := s.waitForLock(ctx); err != nil {
 		return err
 	}
-	stage, err := newStage(s.Root, jobs)
+	stage, err := stageJobs(s.Root, jobs)
 	if err != nil {
 		return err
 	}
-	defer stage.remove()
-	return inRoot(s.Root, s.events, func(chroot string) error {
-		r := &runner{chroot: chroot, dir: stage.inside, out: tx.Output, state: before}
+	defer stage.Remove()
+	return s.inRoot(func(root string) error {
+		r := &runner{chroot: root, dir: stage.Inside, out: tx.Output, state: before}
 		known, added, err := s.architectures(jobs)
 		if err != nil {
 			return err
@@ -84,6 +85,22 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, m manager, j
 		installed := m.install(r, jobs)
 		return errors.Join(installed, restoreHolds(r, before))
 	})
+}
+
+// stageJobs has the files to install lie beside dpkg's database, where a
+// package manager may certainly read.
+func stageJobs(root string, jobs []*job) (*chroot.Stage, error) {
+	stage, err := chroot.NewStage(root, "var/lib/dpkg", nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range jobs {
+		if err := stage.Show(j.file(), j.blob); err != nil {
+			stage.Remove()
+			return nil, err
+		}
+	}
+	return stage, nil
 }
 
 // architectures lists those that dpkg accepts files of, the native one first,

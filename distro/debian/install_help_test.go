@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/imagebuild/sandbox"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -201,7 +202,7 @@ func install(t *testing.T, root string, debs ...string) (string, error) {
 // checkNothingLeft looks for traces of an installation.
 func checkNothingLeft(t *testing.T, root string) {
 	t.Helper()
-	for _, pattern := range []string{"var/lib/dpkg/" + stagePrefix + "*", "usr/sbin/policy-rc.d", "dev/shm/*"} {
+	for _, pattern := range []string{"var/lib/dpkg/" + chroot.StagePrefix + "*", "usr/sbin/policy-rc.d", "dev/shm/*"} {
 		if found, _ := filepath.Glob(filepath.Join(root, pattern)); len(found) > 0 {
 			t.Errorf("left over: %v", found)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -193,7 +194,7 @@ func TestInstallAfterKill(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(root, "usr/sbin/policy-rc.d"), []byte(servicePolicy), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Mkdir(filepath.Join(root, "var/lib/dpkg", stagePrefix+"1"), 0o700); err != nil {
+		if err := os.Mkdir(filepath.Join(root, "var/lib/dpkg", chroot.StagePrefix+"1"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := install(t, root, debs...); err != nil {
@@ -228,10 +229,10 @@ func TestWithin(t *testing.T) {
 	if err := os.Symlink("/etc", filepath.Join(root, "var")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := within(root, "var"); err == nil {
+	if got, err := chroot.Within(root, "var"); err == nil {
 		t.Errorf("a link out of the root leads to %s", got)
 	}
-	if _, err := newStage(root, nil); err == nil {
+	if _, err := stageJobs(root, nil); err == nil {
 		t.Error("a stage outside of the root")
 	}
 }

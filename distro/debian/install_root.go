@@ -6,124 +6,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 )
 
 // inRoot calls fn with the directory that programs have to change their root
-// to, "" where it is ours already. In another root, fn runs with what
-// maintainer scripts want mounted: /proc, /sys and a /dev with nothing of the
-// host's hardware. All of it is in a mount namespace that ends with fn, however
-// it ends. Services are not started there.
-func inRoot(root string, events *distro.Events, fn func(chroot string) error) error {
-	if root == "/" {
-		return fn("")
-	}
-	return onOwnThread(func() error {
-		if err := mountAll(root); err != nil {
-			events.Warning(fmt.Sprintf("%v; the packages' scripts run without /proc, /sys and /dev of their own", err))
+// to. In another root than that of the running system no services are started.
+func (s *System) inRoot(fn func(root string) error) error {
+	return chroot.In(s.Root, chroot.Mounts{}, s.events.Warning, func(root string) error {
+		if root != "" {
+			restore, err := denyServices(root)
+			if err != nil {
+				return err
+			}
+			defer restore()
 		}
-		restore, err := denyServices(root)
-		if err != nil {
-			return err
-		}
-		defer restore()
 		return fn(root)
 	})
-}
-
-// onOwnThread calls fn on a thread that nothing else uses and that ends with
-// it. A mount namespace belongs to a thread, and programs that it starts
-// inherit it.
-func onOwnThread(fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		// Never unlocked, so that the thread ends with the goroutine.
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			// The first thread lives as long as the process; while we have
-			// it, others are given to those who ask.
-			defer runtime.UnlockOSThread()
-			done <- onOwnThread(fn)
-			return
-		}
-		done <- fn()
-	}()
-	return <-done
-}
-
-// mountAll mounts what a root needs, in a namespace of the calling thread.
-func mountAll(root string) error {
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("no mount namespace can be had (%w)", err)
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("the mounts cannot be made private (%w)", err)
-	}
-	const safe = unix.MS_NOSUID | unix.MS_NOEXEC
-	var errs []error
-	for _, m := range []struct {
-		dir, kind, options string
-		flags              uintptr
-	}{
-		{"proc", "proc", "", safe | unix.MS_NODEV},
-		{"sys", "sysfs", "", safe | unix.MS_NODEV | unix.MS_RDONLY},
-		{"dev", "tmpfs", "mode=755,size=1m", safe},
-	} {
-		dir, err := within(root, m.dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a root without it has packages that do without it
-		}
-		if err == nil {
-			err = unix.Mount(m.kind, dir, m.kind, m.flags, m.options)
-		}
-		if err == nil && m.dir == "dev" {
-			err = fillDev(dir)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("mount /%s in %s: %w", m.dir, root, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// fillDev makes the devices that every program may expect.
-func fillDev(dev string) error {
-	for _, n := range []struct {
-		name         string
-		major, minor uint32
-	}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}} {
-		path := filepath.Join(dev, n.name)
-		if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(n.major, n.minor))); err != nil {
-			return &fs.PathError{Op: "mknod", Path: path, Err: err}
-		}
-		if err := os.Chmod(path, 0o666); err != nil { // whatever the umask
-			return err
-		}
-	}
-	for name, to := range map[string]string{
-		"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx",
-	} {
-		if err := os.Symlink(to, filepath.Join(dev, name)); err != nil {
-			return err
-		}
-	}
-	for _, m := range []struct{ name, kind, options string }{
-		{"pts", "devpts", "newinstance,ptmxmode=0666,mode=620,gid=5"},
-		{"shm", "tmpfs", "mode=1777"},
-	} {
-		path := filepath.Join(dev, m.name)
-		if err := os.Mkdir(path, 0o755); err != nil {
-			return err
-		}
-		if err := unix.Mount(m.kind, path, m.kind, unix.MS_NOSUID|unix.MS_NOEXEC, m.options); err != nil {
-			return &fs.PathError{Op: "mount", Path: path, Err: err}
-		}
-	}
-	return nil
 }
 
 // servicePolicy answers invoke-rc.d that no action is allowed. Its second line
@@ -133,7 +32,7 @@ const servicePolicy = "#!/bin/sh\n# put here by samebits while it installs packa
 // denyServices keeps packages from starting services in a root that is not
 // the running system. A policy that the root has already is left in force.
 func denyServices(root string) (restore func(), err error) {
-	dir, err := within(root, "usr/sbin")
+	dir, err := chroot.Within(root, "usr/sbin")
 	if err != nil {
 		return nil, err
 	}

@@ -146,18 +146,6 @@ func TestWaitForLock(t *testing.T) {
 	}
 }
 
-func TestTail(t *testing.T) {
-	tail := &tail{}
-	for i := range 100 {
-		fmt.Fprintf(tail, "li")
-		fmt.Fprintf(tail, "ne %d\n\n", i)
-	}
-	fmt.Fprint(tail, strings.Repeat("x", 1<<20))
-	if len(tail.lines) != tailLines || tail.lines[tailLines-1] != "line 99" || len(tail.rest) > tailWidth {
-		t.Errorf("kept %d lines to %q and %d bytes", len(tail.lines), tail.lines[len(tail.lines)-1], len(tail.rest))
-	}
-}
-
 func TestVerify(t *testing.T) {
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, "var/lib/dpkg"), 0o755); err != nil {

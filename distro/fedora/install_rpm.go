@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 )
 
 // change has rpm check and then install the files.
@@ -16,17 +17,24 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, set jobSet) 
 	if !own && !hostHasRPM() {
 		return fmt.Errorf("neither %s nor this machine has rpm, without which nothing can be installed", s.Root)
 	}
-	stage, err := newStage(s.Root, filepath.Dir(s.place.File()), set.all())
+	// Beside rpm's database, where a package manager may certainly read.
+	stage, err := chroot.NewStage(s.Root, filepath.Dir(s.place.File()), nil)
 	if err != nil {
 		return err
 	}
-	defer stage.remove()
-	return inRoot(s.Root, s.events, func(root string) error {
-		r := &runner{chroot: root, dir: stage.inside, out: tx.Output, always: []string{"--dbpath", "/" + s.place.Dir}}
+	defer stage.Remove()
+	for _, j := range set.all() {
+		if err := stage.Show(j.file(), j.blob); err != nil {
+			return err
+		}
+	}
+	// Services are not started in another root: systemctl sees where it is.
+	return chroot.In(s.Root, chroot.Mounts{}, s.events.Warning, func(root string) error {
+		r := &runner{chroot: root, dir: stage.Inside, out: tx.Output, always: []string{"--dbpath", "/" + s.place.Dir}}
 		if !own {
 			// The host's rpm must see the files by their names on the host,
 			// and keep to the form of the root's database.
-			r.chroot, r.dir = "", stage.path
+			r.chroot, r.dir = "", stage.Path
 			r.always = append(r.always, "--root", s.Root, "--define", "_db_backend "+s.place.Backend)
 		}
 		// All that is to come is checked at once: the parts may need each

@@ -11,6 +11,7 @@ import (
 
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/distro/distrotest"
+	"github.com/samebits/samebits/distro/rootfs/chroot"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -83,7 +84,7 @@ func TestInstall(t *testing.T) {
 	if err != nil || len(pending) > 0 {
 		t.Errorf("pending after the installation: %v, %v", pending, err)
 	}
-	if leftover, _ := filepath.Glob(filepath.Join(s.Root, "var/lib/rpm", stagePrefix+"*")); leftover != nil {
+	if leftover, _ := filepath.Glob(filepath.Join(s.Root, "var/lib/rpm", chroot.StagePrefix+"*")); leftover != nil {
 		t.Errorf("left: %q", leftover)
 	}
 }

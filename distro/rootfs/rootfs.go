@@ -3,8 +3,8 @@
 // absolute one begins at the root again, and none leads out of it. A hostile
 // root thus cannot make its reader look at files of the host.
 //
-// The package refuses to write, and to open what is neither a regular file
-// nor a directory.
+// The package refuses to write, which chroot below it does for those who
+// install, and to open what is neither a regular file nor a directory.
 package rootfs
 
 import (
