@@ -51,7 +51,8 @@ type Assembly struct {
 // it is in. It may be used concurrently.
 type Unpacked interface {
 	// Open opens what Keep was given for the package, its bytes hashed just
-	// now. What is not there is an error that wraps fs.ErrNotExist.
+	// now. What is not there is an error that wraps fs.ErrNotExist. What can
+	// be read at random, too, is an [io.ReaderAt].
 	Open(ctx context.Context, d lockfile.Digest) (io.ReadCloser, error)
 	// Keep takes what r has, if r ends without an error.
 	Keep(ctx context.Context, d lockfile.Digest, r io.Reader) error
@@ -113,6 +114,14 @@ type File struct {
 	Link         string            // what a Symlink says, or the path that a Hard link is another name of
 	Major, Minor uint32            // of devices
 	Xattrs       map[string]string // such as "security.capability", as stored
+	Origin       Origin            // of a regular file
+}
+
+// An Origin is where in what an [Unpacked] keeps of a package the content of a
+// file is, byte for byte. The zero Origin is nowhere.
+type Origin struct {
+	Package lockfile.Digest
+	Offset  int64
 }
 
 // A Rule is a known cause of difference between two roots of the same

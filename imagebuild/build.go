@@ -68,7 +68,7 @@ type Image struct {
 	lock  *os.File // of temp
 	below []*Image // those of the plan's layers
 	roots []io.Closer
-	files []*os.File
+	files []io.Closer
 	// saving ends when the assembled root has been stored.
 	saving sync.WaitGroup
 }

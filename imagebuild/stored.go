@@ -35,10 +35,10 @@ type Store interface {
 }
 
 // storedFormat is the version of what is stored of a root: the blob of its
-// manifest, then its contents in the order of their inodes, in packs that are
-// hashed in parallel.
+// manifest, that of its [origins], then those contents that are in no package,
+// in the order of their inodes, in packs that are hashed in parallel.
 const (
-	storedFormat = 1
+	storedFormat = 2
 	packBytes    = 32 << 20
 )
 
@@ -64,63 +64,124 @@ func (p *Plan) key(img *Image) lockfile.Digest {
 // none, or not all of it any more.
 func (p *Plan) load(ctx context.Context, img *Image) (*tree.Tree, error) {
 	blobs, err := p.Store.Derived(ctx, p.key(img))
-	if err != nil {
+	if err != nil || len(blobs) < 2 {
 		return nil, ctx.Err() // what cannot be read is made anew
 	}
+	t, err := p.tryLoad(ctx, img, blobs)
+	if err != nil {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		p.Events.Warning(fmt.Sprintf("what was kept of an earlier build is not whole, and is made anew: %v", err))
+		return nil, nil
+	}
+	return t, nil
+}
+
+// tryLoad opens all that a stored root consists of, several at once, since each
+// is hashed.
+func (p *Plan) tryLoad(ctx context.Context, img *Image, blobs []lockfile.Digest) (*tree.Tree, error) {
 	files := make([]*os.File, len(blobs))
 	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(loadAtOnce)
 	for i, d := range blobs {
 		group.Go(func() (err error) {
 			files[i], err = p.Store.Open(gctx, d)
 			return err
 		})
 	}
-	err = group.Wait()
-	for _, f := range files {
-		if f != nil {
-			img.files = append(img.files, f)
+	err := group.Wait()
+	var packs many
+	for i, f := range files {
+		if f == nil {
+			continue
+		}
+		img.files = append(img.files, f)
+		if i >= 2 && err == nil {
+			var info os.FileInfo
+			info, err = f.Stat()
+			packs = append(packs, part{f, info.Size()})
 		}
 	}
 	if err != nil {
-		if ctx.Err() == nil {
-			p.Events.Warning(fmt.Sprintf("what was kept of an earlier build is not whole, and is made anew: %v", err))
-			err = nil
-		}
 		return nil, err
 	}
-	t, err := unpackStored(files[0], files[1:])
+	data, err := io.ReadAll(io.LimitReader(files[1], maxOrigins+1))
 	if err != nil {
-		// Its bytes are those that were written, so who wrote them erred.
-		p.Events.Warning(fmt.Sprintf("what was kept of an earlier build cannot be read, and is made anew: %v", err))
-		return nil, nil
+		return nil, err
 	}
-	return t, nil
+	o, err := parseOrigins(data)
+	if err != nil {
+		return nil, err
+	}
+	packages, err := p.openPackages(ctx, img, o.packages)
+	if err != nil {
+		return nil, err
+	}
+	return joinStored(files[0], o.places, packages, packs)
 }
 
-// unpackStored makes a tree of a manifest and the packs of its contents.
-func unpackStored(manifest io.Reader, packs []*os.File) (*tree.Tree, error) {
+// loadAtOnce is how many blobs are hashed at once.
+const loadAtOnce = 8
+
+// openPackages opens what is kept of packages.
+func (p *Plan) openPackages(ctx context.Context, img *Image, packages []lockfile.Digest) ([]io.ReaderAt, error) {
+	if len(packages) > 0 && p.Unpacked == nil {
+		return nil, errors.New("no unpacked packages are kept")
+	}
+	out := make([]io.ReaderAt, len(packages))
+	closers := make([]io.Closer, len(packages))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(loadAtOnce)
+	for i, d := range packages {
+		group.Go(func() error {
+			r, err := p.Unpacked.Open(gctx, d)
+			if err != nil {
+				return err
+			}
+			closers[i] = r
+			var ok bool
+			if out[i], ok = r.(io.ReaderAt); !ok {
+				return errors.New("unpacked packages cannot be read at random")
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	for _, c := range closers {
+		if c != nil {
+			img.files = append(img.files, c)
+		}
+	}
+	return out, err
+}
+
+// joinStored makes a tree of a manifest and the places of its contents.
+func joinStored(manifest io.Reader, places []place, packages []io.ReaderAt, packs many) (*tree.Tree, error) {
 	bare, err := tree.ReadManifest(manifest, nil)
 	if err != nil {
 		return nil, err
 	}
-	var all many
-	for _, f := range packs {
-		info, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, part{f, info.Size()})
-	}
 	at := int64(0)
 	t, err := tree.Map(context.Background(), bare, func(_ tree.Node, in tree.Inode) (tree.Inode, error) {
-		if in.Mode.IsRegular() && in.Size > 0 {
-			in.Content = tree.Section(all, at, in.Size)
-			at += in.Size
+		if !in.Mode.IsRegular() || in.Size == 0 {
+			return in, nil
 		}
+		if len(places) == 0 {
+			return in, errors.New("it is not told where its content is")
+		}
+		where := places[0]
+		places = places[1:]
+		if where.pkg != inPacks {
+			in.Content = tree.Section(packages[where.pkg], where.offset, in.Size)
+			return in, nil
+		}
+		in.Content = tree.Section(packs, at, in.Size)
+		at += in.Size
 		return in, nil
 	})
-	if err == nil && at != all.size() {
-		err = fmt.Errorf("the contents have %d bytes, and the manifest tells of %d", all.size(), at)
+	if err == nil && (at != packs.size() || len(places) > 0) {
+		err = fmt.Errorf("the contents have %d bytes and the manifest tells of %d, and %d are not in it", packs.size(), at, len(places))
 	}
 	return t, err
 }
@@ -183,8 +244,13 @@ func (p *Plan) trySave(ctx context.Context, img *Image, t *tree.Tree) error {
 	if err != nil {
 		return err
 	}
-	blobs := []lockfile.Digest{first}
-	r := &contents{tree: t}
+	o := p.originsOf(t)
+	second, err := p.Store.Add(ctx, bytes.NewReader(o.encode()), -1, nil)
+	if err != nil {
+		return err
+	}
+	blobs := []lockfile.Digest{first, second}
+	r := &contents{tree: t, places: o.places}
 	defer r.close()
 	for !r.atEnd() {
 		d, err := p.Store.Add(ctx, io.LimitReader(r, packBytes), -1, nil)
@@ -198,19 +264,25 @@ func (p *Plan) trySave(ctx context.Context, img *Image, t *tree.Tree) error {
 	return p.Store.SetDerived(ctx, p.key(img), label, blobs)
 }
 
-// contents reads all contents of a tree, one after another.
+// contents reads the contents of a tree that are in no package, one after
+// another.
 type contents struct {
-	tree *tree.Tree
-	next int // of the nodes
-	open io.ReadCloser
-	err  error
+	tree   *tree.Tree
+	places []place
+	next   int // of the nodes
+	open   io.ReadCloser
+	err    error
 }
 
 // atEnd opens the next content, and reports whether there is none.
 func (c *contents) atEnd() bool {
 	for c.open == nil && c.err == nil && c.next < c.tree.Len() {
 		n := c.tree.At(c.next)
-		if c.next++; n.IsFirst() && n.Mode().IsRegular() && n.Inode().Size > 0 {
+		if c.next++; !n.IsFirst() || !n.Mode().IsRegular() || n.Inode().Size == 0 {
+			continue
+		}
+		where := c.places[0]
+		if c.places = c.places[1:]; where.pkg == inPacks {
 			c.open, c.err = n.Open()
 		}
 	}

@@ -137,3 +137,47 @@ func TestPartsAreNotKept(t *testing.T) {
 		t.Error("a part was kept as the whole")
 	}
 }
+
+// noting notes where files say that their contents are from.
+type noting struct {
+	*target.Memory
+	origins map[string]distro.Origin
+}
+
+func (n noting) Put(f distro.File, r io.Reader) error {
+	n.origins[f.Path] = f.Origin
+	return n.Memory.Put(f, r)
+}
+
+// Files tell where in what is kept of their package their bytes are.
+func TestOrigins(t *testing.T) {
+	long := strings.Repeat("long/", 40) + "name"
+	p := made{control: "Package: p\nEssential: yes", members: []tar.Header{
+		folder("./usr"), plain("./usr/one", "first"), plain("./usr/"+strings.ReplaceAll(long, "/", "-"), "second"), plain("./usr/three", strings.Repeat("third", 1000)),
+	}}
+	k := &keeper{kept: map[lockfile.Digest][]byte{}}
+	lock, blobs := madeLock(t, p.deb())
+	root := noting{target.NewMemory(target.NewSpool(nil)), map[string]distro.Origin{}}
+	a := distro.Assembly{Lock: lock, Blobs: blobs, Root: root, Epoch: lock.Date, Parallel: 2, Unpacked: k}
+	if err := (Distro{}).Assemble(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"usr/one": "first", "usr/" + strings.ReplaceAll(long, "/", "-"): "second", "usr/three": strings.Repeat("third", 1000)} {
+		from := root.origins[name]
+		if data := k.kept[from.Package]; !bytes.HasPrefix(data[min(from.Offset, int64(len(data))):], []byte(want)) {
+			t.Errorf("%s is not at %d of what is kept of its package", name, from.Offset)
+		}
+	}
+	if root.origins["var/lib/dpkg/status"] != (distro.Origin{}) || root.origins["usr"] != (distro.Origin{}) {
+		t.Errorf("what is of no package is said to be from one: %v", root.origins)
+	}
+	clear(root.origins)
+	root.Memory, a.Unpacked = target.NewMemory(target.NewSpool(nil)), nil
+	a.Root = root
+	if err := (Distro{}).Assemble(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if from := root.origins["usr/one"]; from != (distro.Origin{}) {
+		t.Errorf("nothing is kept, and yet it is said to be in %v", from)
+	}
+}

@@ -63,7 +63,8 @@ func finish(data io.Reader) error {
 
 // unpackOne lays the files of one package into the root.
 func (as *assembling) unpackOne(ctx context.Context, p *parcel, data io.Reader) error {
-	tr := tar.NewReader(data)
+	at := &counted{r: data}
+	tr := tar.NewReader(at)
 	var bytes int64
 	for {
 		if err := ctx.Err(); err != nil {
@@ -79,10 +80,36 @@ func (as *assembling) unpackOne(ctx context.Context, p *parcel, data io.Reader) 
 		if bytes += h.Size; len(p.list) >= maxPackageFiles || bytes > maxPackageBytes || h.Size < 0 {
 			return errors.New("it unpacks to more than any package has")
 		}
-		if err := as.member(p, h, tr); err != nil {
+		var origin distro.Origin
+		if as.Unpacked != nil && !sparse(h) {
+			origin = distro.Origin{Package: p.entry.Digest, Offset: at.n}
+		}
+		if err := as.member(p, h, tr, origin); err != nil {
 			return err
 		}
 	}
+}
+
+// counted counts the bytes that were read.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// sparse reports whether a member's content is not in the archive as it is.
+func sparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }
 
 // tarTypes are the types of members that packages have.
@@ -92,7 +119,7 @@ var tarTypes = map[byte]distro.FileType{
 }
 
 // member lays one member into the root.
-func (as *assembling) member(p *parcel, h *tar.Header, content io.Reader) error {
+func (as *assembling) member(p *parcel, h *tar.Header, content io.Reader, origin distro.Origin) error {
 	name, err := inside(h.Name)
 	if err != nil {
 		return err
@@ -112,6 +139,9 @@ func (as *assembling) member(p *parcel, h *tar.Header, content io.Reader) error 
 	f := distro.File{
 		Path: name, Type: kind, Mode: uint32(h.Mode) & 0o7777, UID: as.person(as.people.users, h.Uname, h.Uid), GID: as.person(as.people.groups, h.Gname, h.Gid),
 		Size: h.Size, ModTime: h.ModTime, Link: h.Linkname, Major: uint32(h.Devmajor), Minor: uint32(h.Devminor),
+	}
+	if kind == distro.Regular {
+		f.Origin = origin
 	}
 	if kind == distro.Directory {
 		return as.directory(f)

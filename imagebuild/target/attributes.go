@@ -16,29 +16,28 @@ import (
 )
 
 // dressOpen gives an open regular file its owner, mode, attributes and time, in
-// the order in which one does not undo the other.
-func (d *Dir) dressOpen(fd int, f distro.File) error {
+// the order in which one does not undo the other, and returns its state then.
+func (d *Dir) dressOpen(fd int, f distro.File) (st unix.Stat_t, err error) {
 	if err := unix.Fchown(fd, int(f.UID), int(f.GID)); err != nil {
-		return ownerError(f, err)
+		return st, ownerError(f, err)
 	}
 	if err := unix.Fchmod(fd, f.Mode); err != nil {
-		return err
+		return st, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Xattrs)) {
 		if err := unix.Fsetxattr(fd, name, []byte(f.Xattrs[name]), 0); err != nil {
-			return fmt.Errorf("set %s: %w", name, err)
+			return st, fmt.Errorf("set %s: %w", name, err)
 		}
 	}
 	ts := spec(f.ModTime)
 	if err := unix.UtimesNanoAt(fd, "", ts[:], unix.AT_EMPTY_PATH); err != nil {
-		return err
+		return st, err
 	}
-	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return err
+		return st, err
 	}
 	d.remember(&st)
-	return nil
+	return st, nil
 }
 
 // dress does the same for what need not be opened.

@@ -29,6 +29,8 @@ type Dir struct {
 	parents map[string]*parent     // directories that are open
 	times   map[uint64]time.Time   // by inode: what Put gave
 	devices map[string]distro.File // by path: what is not on disk
+	fresh   []fresh                // contents that nobody has hashed
+	digests map[uint64]hashed      // by inode
 }
 
 // maxParents is how many directories are kept open.
@@ -50,7 +52,7 @@ func New(dir string) (*Dir, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &Dir{path: dir, fd: fd, began: began, parents: map[string]*parent{}, times: map[uint64]time.Time{}, devices: map[string]distro.File{}}, nil
+	return &Dir{path: dir, fd: fd, began: began, parents: map[string]*parent{}, times: map[uint64]time.Time{}, devices: map[string]distro.File{}, digests: map[uint64]hashed{}}, nil
 }
 
 // clock is the time that the file system gives to what changes now.
@@ -268,27 +270,24 @@ func (d *Dir) create(dir int, base string, f distro.File, content io.Reader) err
 	return d.dress(dir, base, f)
 }
 
-func (d *Dir) createRegular(dir int, base string, f distro.File, content io.Reader) error {
+func (d *Dir) createRegular(dir int, base string, f distro.File, content io.Reader) (err error) {
 	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
-	file := os.NewFile(uintptr(fd), base)
-	defer file.Close()
+	out := plain{fd, base}
+	defer func() { err = errors.Join(err, out.Close()) }()
 	if content == nil {
 		content = strings.NewReader("")
 	}
-	n, err := io.Copy(file, io.LimitReader(content, f.Size+1))
-	if err != nil {
+	if err := out.copyTo(content, f.Size); err != nil {
 		return err
 	}
-	if n != f.Size {
-		return fmt.Errorf("it has not the %d bytes that it should have", f.Size)
+	st, err := d.dressOpen(fd, f)
+	if err == nil && f.Size > 0 {
+		d.hashLater(fresh{f.Path, st.Ctim, f.Origin})
 	}
-	if err := d.dressOpen(fd, f); err != nil {
-		return err
-	}
-	return file.Close()
+	return err
 }
 
 // link makes another name of a file that is there already.

@@ -73,6 +73,9 @@ func (d *Dir) Settle(ctx context.Context, t *tree.Tree) error {
 		if err := d.settle(n); err != nil {
 			return err
 		}
+		if n.Mode().IsRegular() && n.Inode().Size > 0 {
+			d.hashLater(fresh{name: n.Path()})
+		}
 	}
 	return d.settleDirs(ctx, t)
 }

@@ -134,7 +134,8 @@ func (r *reader) entry(dir int, name, base string) error {
 	}
 	switch kind {
 	case tree.Regular:
-		node.Size, node.Content = st.Size, onDisk{r.dir, name}
+		known := r.dir.known(&st)
+		node.Size, node.Content, node.Digest = st.Size, onDisk{r.dir, name, known.origin}, known.digest
 	case tree.Symlink:
 		buf := make([]byte, tree.MaxPath+1)
 		n, err := unix.Readlinkat(dir, base, buf)
@@ -244,14 +245,18 @@ func (d *Dir) realDir(name string) (string, error) {
 
 // onDisk is the content of a regular file of the root.
 type onDisk struct {
-	dir  *Dir
-	name string
+	dir    *Dir
+	name   string
+	origin distro.Origin
 }
+
+// Origin implements [Originated].
+func (c onDisk) Origin() distro.Origin { return c.origin }
 
 func (c onDisk) Open() (io.ReadCloser, error) {
 	fd, err := c.dir.openPlain(c.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), c.name), nil
+	return plain{fd, c.name}, nil
 }

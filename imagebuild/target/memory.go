@@ -227,7 +227,7 @@ func (m *Memory) inode(f distro.File, content io.Reader) (*tree.Inode, error) {
 	case distro.CharDev, distro.BlockDev:
 		in.Major, in.Minor = f.Major, f.Minor
 	case distro.Regular:
-		return in, m.keep(in, f.Size, content)
+		return in, m.keep(in, f, content)
 	}
 	return in, checkInode(f)
 }
@@ -240,20 +240,23 @@ func checkInode(f distro.File) error {
 	return nil
 }
 
-// keep takes a content of so many bytes.
-func (m *Memory) keep(in *tree.Inode, size int64, content io.Reader) error {
+// keep takes the content of a file.
+func (m *Memory) keep(in *tree.Inode, f distro.File, content io.Reader) error {
 	if content == nil {
 		content = strings.NewReader("")
 	}
 	m.storing.Lock()
 	defer m.storing.Unlock()
 	var err error
-	in.Content, in.Size, in.Digest, err = m.store.Keep(io.LimitReader(content, size+1))
+	in.Content, in.Size, in.Digest, err = m.store.Keep(io.LimitReader(content, f.Size+1))
 	if err != nil {
 		return err
 	}
-	if in.Size != size {
-		return fmt.Errorf("it has not the %d bytes that it should have", size)
+	if in.Size != f.Size {
+		return fmt.Errorf("it has not the %d bytes that it should have", f.Size)
+	}
+	if f.Origin != (distro.Origin{}) {
+		in.Content = originated{in.Content, f.Origin}
 	}
 	return nil
 }
