@@ -172,10 +172,12 @@ func (p *Plan) runner(dir *target.Dir, epoch time.Time) func(context.Context, di
 		if p.Output != nil {
 			out = io.MultiWriter(p.Output, &kept)
 		}
+		stop := dir.HashAhead(ctx) // scripts have one CPU, and there may be more
 		err := sandbox.Run(ctx, sandbox.Command{
 			Root: dir.Path(), Args: s.Args, Env: append(environment(epoch), s.Env...),
 			Hostname: hostname, Arch: p.Lock.System.Arch, Stdin: s.Stdin, Output: out, Limits: p.Limits,
 		})
+		stop()
 		if err != nil && p.Output == nil && len(kept.data) > 0 {
 			return fmt.Errorf("%w; the end of what it printed:\n%s", err, indent(kept.data))
 		}
