@@ -73,7 +73,10 @@ func sign(b []byte) { b[510], b[511] = 0x55, 0xAA }
 
 // tableEntry is what the table has where a chain ends.
 func (g *geometry) endOfChain() uint32 {
-	if g.fat == FAT16 {
+	switch g.fat {
+	case FAT12:
+		return 0xFFF
+	case FAT16:
 		return 0xFFFF
 	}
 	return 0x0FFFFFFF

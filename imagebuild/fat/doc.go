@@ -1,7 +1,7 @@
 // Package fat writes trees as FAT16 and FAT32 file systems with long names, as
 // Microsoft's "FAT: General Overview of On-Disk Format" 1.03 lays them down and
 // the UEFI specification asks for on an EFI system partition, and reads them
-// back.
+// back, and FAT12 of others.
 //
 // Format version 1: the clusters of files and directories follow each other in
 // the order of the tree, each file in one run; entries of a directory are in

@@ -8,9 +8,10 @@ import (
 // Type is a kind of FAT.
 type Type int
 
-// The types. FAT12 is not written.
+// The types. FAT12 is read, but not written.
 const (
 	Auto  Type = 0 // FAT16 below 512 MiB, else FAT32
+	FAT12 Type = 12
 	FAT16 Type = 16
 	FAT32 Type = 32
 )

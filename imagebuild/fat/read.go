@@ -24,16 +24,21 @@ type Volume struct {
 	Tree *tree.Tree
 }
 
-// maxNodes bounds what is read.
-const maxNodes = 2_000_000
+const (
+	maxNodes   = 2_000_000 // in a file system that is read
+	leastFAT16 = 4085      // with fewer clusters it is FAT12
+	// pageSize is how much of the table is read at once: entries of 16 and 32 bits
+	// lie in one page, and the whole table of FAT12 does.
+	pageSize = 12 << 10
+)
 
 var errTruncated = errors.New("it is cut off")
 
-// Read reads the FAT16 or FAT32 file system of at most size bytes that begins
-// at byte 0 of r, which has to stay open while the tree is used. FAT12 is an
-// error, and so are clusters that two files share, chains that do not end
-// where the file does, and names that a tree cannot have. Long names whose
-// checksum does not fit are passed over, as the kernel does.
+// Read reads the FAT12, FAT16 or FAT32 file system of at most size bytes that begins
+// at byte 0 of r, which has to stay open while the tree is used. Clusters
+// that two files share are an error, and so are chains that do not end where the
+// file does, and names that a tree cannot have. Long names whose checksum does not
+// fit are passed over, as the kernel does.
 func Read(ctx context.Context, r io.ReaderAt, size int64) (*Volume, error) {
 	v, err := read(ctx, r, size)
 	if err != nil {
@@ -85,9 +90,9 @@ type reader struct {
 	rootCluster uint32
 	tree        tree.Builder
 	used        []uint64 // a bit for each cluster that was met
-	page        [4096]byte
+	page        [pageSize]byte
 	pageAt      int64 // of the table's bytes in page, plus 1
-	pageSize    int
+	pageFilled  int
 }
 
 func (p *reader) rootStart() int64 { return (p.reserved + p.fats*p.table) * p.sector }
@@ -150,10 +155,10 @@ func (p *reader) classify(is32 bool) error {
 	switch {
 	case is32:
 		p.fat = FAT32
-	case p.clusters < 4085:
-		return fmt.Errorf("a file system of %d clusters is FAT12, which is not read", p.clusters)
+	case p.clusters < leastFAT16:
+		p.fat = FAT12
 	}
-	if p.clusters > 0x0FFFFFF5 || (p.clusters+2)*p.entrySize() > p.table*p.sector {
+	if p.clusters > 0x0FFFFFF5 || (p.clusters+2)*int64(p.fat) > p.table*p.sector*8 {
 		return fmt.Errorf("the table has no entries for all %d clusters", p.clusters)
 	}
 	return nil
@@ -161,20 +166,23 @@ func (p *reader) classify(is32 bool) error {
 
 // next is the table's entry of a cluster.
 func (p *reader) next(cluster uint32) (uint32, error) {
-	at := int64(cluster) * p.entrySize()
-	page := at / int64(len(p.page)) * int64(len(p.page))
+	at := int64(cluster) * int64(p.fat) / 8
+	page := at / pageSize * pageSize
 	if p.pageAt != page+1 {
-		n, err := p.r.ReadAt(p.page[:min(int64(len(p.page)), p.table*p.sector-page)], p.reserved*p.sector+page)
+		n, err := p.r.ReadAt(p.page[:min(pageSize, p.table*p.sector-page)], p.reserved*p.sector+page)
 		if err != nil && err != io.EOF {
 			return 0, err
 		}
-		p.pageAt, p.pageSize = page+1, n
+		p.pageAt, p.pageFilled = page+1, n
 	}
 	b := p.page[at-page:]
-	if int(at-page+p.entrySize()) > p.pageSize {
+	if int(at-page+max(2, int64(p.fat)/8)) > p.pageFilled {
 		return 0, errTruncated
 	}
-	if p.fat == FAT16 {
+	switch p.fat {
+	case FAT12: // two entries in three bytes
+		return uint32(binary.LittleEndian.Uint16(b)) >> (cluster % 2 * 4) & 0xFFF, nil
+	case FAT16:
 		return uint32(binary.LittleEndian.Uint16(b)), nil
 	}
 	return binary.LittleEndian.Uint32(b) & 0x0FFFFFFF, nil

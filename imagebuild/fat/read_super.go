@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// ReadSuper reads what the first sector of a FAT16 or FAT32 file system of at
+// ReadSuper reads what the first sector of a FAT12, FAT16 or FAT32 file system of at
 // most size bytes says. The volume has no tree, and its label is that sector's,
 // where most programs leave a copy of the root directory's.
 func ReadSuper(r io.ReaderAt, size int64) (*Volume, error) {

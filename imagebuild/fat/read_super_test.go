@@ -35,7 +35,7 @@ func TestSupersOfMkfs(t *testing.T) {
 	if _, err := exec.LookPath("mkfs.vfat"); err != nil {
 		t.Skip(err)
 	}
-	for kind, blocks := range map[string]string{"16": "60000", "32": "80000"} {
+	for kind, blocks := range map[string]string{"12": "4000", "16": "60000", "32": "80000"} {
 		path := filepath.Join(t.TempDir(), "fs")
 		if out, err := exec.Command("mkfs.vfat", "-F", kind, "-n", "LABEL", "-i", "1234abcd", "-S", "512", "-s", "2", "-C", path, blocks).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)

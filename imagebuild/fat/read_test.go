@@ -67,7 +67,7 @@ func TestBadVolumes(t *testing.T) {
 		"0 reserved sectors":          func(b []byte) []byte { b[14] = 0; return b },
 		"and 0 tables":                func(b []byte) []byte { b[16] = 0; return b },
 		"is cut off":                  func(b []byte) []byte { return b[:len(b)-512] },
-		"is FAT12":                    func(b []byte) []byte { b[13] = 2; return b },
+		"/: \"FILE\": its clusters":   func(b []byte) []byte { b[13] = 2; return b }, // by their number, these are clusters of FAT12
 		"no room for clusters":        func(b []byte) []byte { b[19], b[20] = 9, 0; return b },
 		"no entries for all":          func(b []byte) []byte { b[22] = 2; return b },
 		"the cluster 3 is there":      func(b []byte) []byte { b[table+4*2] = 3; b[table+3*2] = 3; return b },

@@ -109,10 +109,10 @@ func TestMtoolsShowIt(t *testing.T) {
 
 // What mkfs.vfat and mtools wrote, fragmented, is read.
 func TestVolumesOfOthersAreRead(t *testing.T) {
-	for _, bits := range []string{"16", "32"} {
-		t.Run(bits, func(t *testing.T) {
+	for _, c := range []struct{ bits, size string }{{"12", "1440"}, {"12", "40000"}, {"16", "40000"}, {"32", "40000"}} {
+		t.Run(c.bits+" in "+c.size, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "image")
-			run(t, "mkfs.vfat", "-C", "-F", bits, "-i", "0badcafe", "-n", "OTHERS", path, "40000")
+			run(t, "mkfs.vfat", "-C", "-F", c.bits, "-i", "0badcafe", "-n", "OTHERS", path, c.size)
 			source := t.TempDir()
 			tr := build(t, string(treetest.Random(9, 70_000)), "first", "lower.txt", "UPPER.TXT", "Mixed Name.text", "dir/", "dir/é", "dir/second")
 			if err := dir.Write(t.Context(), filepath.Join(source, "s"), tr, dir.Options{}); err != nil {
@@ -130,11 +130,15 @@ func TestVolumesOfOthersAreRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			v, err := fat.Read(t.Context(), f, 40000<<10)
+			info, err := f.Stat()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v.Label != "OTHERS" || v.VolumeID != 0x0badcafe || fmt.Sprint(v.Type) != "FAT"+bits {
+			v, err := fat.Read(t.Context(), f, info.Size())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Label != "OTHERS" || v.VolumeID != 0x0badcafe || fmt.Sprint(v.Type) != "FAT"+c.bits {
 				t.Errorf("%+v", v)
 			}
 			treetest.Report(t, treetest.Compare(tr, v.Tree, treetest.Content|treetest.Permissions|treetest.Seconds))
