@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/disk"
 	"github.com/samebits/samebits/imagebuild/erofs"
 	"github.com/samebits/samebits/imagebuild/ext4"
@@ -236,6 +237,32 @@ func TestPartitionTools(t *testing.T) {
 		if what := strings.Fields(line)[0]; !found[what] {
 			t.Errorf("nothing is %s", what)
 		}
+	}
+}
+
+// TestLinuxMountsPartitions has the kernel of this machine read what was moved.
+func TestLinuxMountsPartitions(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	tr := lived(t)
+	f, l := open(t, tr, disk.Options{Free: size(8 << 20), Partitions: all})
+	for i, want := range map[int]*tree.Tree{1: sub(t, tr, "var/tmp"), 2: sub(t, tr, "home")} {
+		where, p := t.TempDir(), l.Partitions[i]
+		o := fmt.Sprintf("loop,ro,offset=%d,sizelimit=%d", p.Start, p.Size)
+		if out, err := exec.Command("mount", "-o", o, f.Name(), where).CombinedOutput(); err != nil {
+			t.Skipf("cannot mount here: %s", out)
+		}
+		t.Cleanup(func() {
+			if out, err := exec.Command("umount", "--lazy", where).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+		got, err := dir.Read(t.Context(), where, dir.ReadOptions{Skip: func(path string) bool { return path == "lost+found" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		treetest.Report(t, treetest.Compare(want, got, treetest.All))
 	}
 }
 

@@ -12,7 +12,7 @@
 // in that of their names as asked for. The compressed part is a stream of LZMA
 // (of the kind that GRUB takes: lc=3, lp=0, pb=2, no header and no end mark) that
 // has only literals, whose coding is so simple that it never has to change: it is
-// some 15% smaller than what it holds, and no room has to be saved here.
+// some 40% smaller than what it holds, and no room has to be saved here.
 //
 // It refuses files that are not what they are called, modules that are not
 // there, and core images that have no place below the memory of the video card.
