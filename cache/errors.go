@@ -84,6 +84,18 @@ func (e *MissingError) Unwrap() []error {
 	return []error{fs.ErrNotExist, e.Err}
 }
 
+// A NoPinError says that a cache has no pin of a name. It wraps
+// [fs.ErrNotExist].
+type NoPinError struct{ Dir, Name string }
+
+// Error names the pin and the cache.
+func (e *NoPinError) Error() string {
+	return fmt.Sprintf("there is no pin %s in the cache %s", e.Name, e.Dir)
+}
+
+// Unwrap returns fs.ErrNotExist.
+func (e *NoPinError) Unwrap() error { return fs.ErrNotExist }
+
 func isReadOnly(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }

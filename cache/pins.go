@@ -54,8 +54,7 @@ func (c *Cache) Pin(ctx context.Context, name string, lock *lockfile.Lock) error
 	return nil
 }
 
-// Unpin removes a pin. One that is not there is an error that wraps
-// fs.ErrNotExist.
+// Unpin removes a pin. One that is not there is a [*NoPinError].
 func (c *Cache) Unpin(ctx context.Context, name string) error {
 	if err := checkPinName(name); err != nil {
 		return err
@@ -63,7 +62,7 @@ func (c *Cache) Unpin(ctx context.Context, name string) error {
 	return c.exclusive(ctx, func() error {
 		err := os.Remove(c.path(pinsDir + "/" + name))
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no pin %s in the cache %s: %w", name, c.dir, fs.ErrNotExist)
+			return &NoPinError{Dir: c.dir, Name: name}
 		}
 		return c.explain(err)
 	})

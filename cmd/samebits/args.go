@@ -139,11 +139,24 @@ func (l *commandLine) check(commands []*cli.Command) error {
 	least, most := argumentCount(v.ArgsUsage)
 	switch n := len(l.arguments); {
 	case n < least:
-		return l.errorf("%s is missing", strings.Trim(strings.Fields(v.ArgsUsage)[n], "…"))
+		return l.errorf("%s is missing", missingArgument(v.ArgsUsage, n))
 	case most >= 0 && n > most:
 		return l.errorf("%q is one argument too many", l.arguments[most])
 	}
 	return nil
+}
+
+// missingArgument names the argument that a line with n of them lacks: of
+// those that it must have, which stand in the usage without brackets, the
+// first that n do not cover.
+func missingArgument(usage string, n int) string {
+	var must []string
+	for _, name := range strings.Fields(usage) {
+		if !strings.HasPrefix(name, "[") {
+			must = append(must, strings.Trim(name, "…"))
+		}
+	}
+	return must[n]
 }
 
 // args is the line in the one order that urfave/cli reads: the command, its

@@ -54,6 +54,7 @@ func TestUsageErrors(t *testing.T) {
 		{"--quiet", `a command is missing: lock, cache, image, mirror, sources, completion, version; run "samebits --help"`},
 		{"lock fetch", `FILE is missing; run "samebits lock fetch --help"`},
 		{"lock diff a", `NEW is missing; run "samebits lock diff --help"`},
+		{"mirror pin", `LOCK is missing; run "samebits mirror pin --help"`},
 		{"lock diff a b c", `"c" is one argument too many; run "samebits lock diff --help"`},
 		{"cache pin -", `a lock from standard input needs a NAME before it; run "samebits cache pin --help"`},
 		{"cache info x", `"x" is one argument too many; run "samebits cache info --help"`},

@@ -42,6 +42,9 @@ func (s *session) lockGenerate() error {
 	case s.Bool("update") && s.Bool("offline"):
 		return s.usagef("--update wants the network that --offline forbids")
 	}
+	if err := checkOutput(s.String("output")); err != nil {
+		return err
+	}
 	old := &lockfile.Lock{}
 	if name := s.String("since"); name != "" {
 		var err error
@@ -64,7 +67,10 @@ func (s *session) lockGenerate() error {
 	}
 	blobs := &lateCache{session: s}
 	defer blobs.close()
-	req := s.locateRequest(family, sys, blobs)
+	req, err := s.locateRequest(family, sys, blobs)
+	if err != nil {
+		return err
+	}
 	req.Packages = newerThan(old, packages, family)
 	req.Fresh = s.Bool("update")
 	located, err := sys.Locate(s.ctx, req)
@@ -154,7 +160,7 @@ func (s *session) tellReasons(missing []lockfile.Missing, reasons map[lockfile.M
 	}) {
 		group := byKind[kind]
 		if !s.verbose {
-			s.line(fmt.Sprintf("%s %s, %s: %s", label, count(len(group), "package"), printable(kind), printable(s.some(missingNames(group)))))
+			s.line(fmt.Sprintf("%s %s (%s): %s", label, count(len(group), "package"), printable(kind), printable(s.some(missingNames(group)))))
 			continue
 		}
 		for _, m := range group {

@@ -42,6 +42,9 @@ type pulledLock struct {
 }
 
 func (s *session) lockPull() error {
+	if err := checkOutput(s.String("output")); err != nil {
+		return err
+	}
 	locks, err := s.newOpener(distro.Access{}).pull(s.Args().First())
 	if isNotExist(err) {
 		return missingf("%v", err)

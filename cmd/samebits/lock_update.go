@@ -36,6 +36,9 @@ func (s *session) lockUpdate() error {
 		}
 		output = name
 	}
+	if err := checkOutput(output); err != nil {
+		return err
+	}
 	lock, err := s.readLock(name)
 	if err != nil {
 		return err
@@ -46,7 +49,10 @@ func (s *session) lockUpdate() error {
 	}
 	blobs := &lateCache{session: s}
 	defer blobs.close()
-	req := s.locateRequest(family, sys, blobs)
+	req, err := s.locateRequest(family, sys, blobs)
+	if err != nil {
+		return err
+	}
 	req.Fresh = !s.Bool("offline")
 	located, err := sys.Update(s.ctx, lock, req)
 	if err != nil {

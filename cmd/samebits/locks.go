@@ -20,6 +20,9 @@ func (s *session) readLock(name string) (*lockfile.Lock, error) {
 		return nil, fmt.Errorf("read the lock: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("read the lock: %s is a directory; name the lock in it", name)
+	}
 	return lockfile.Parse(name, f)
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/samebits/samebits/lockfile"
+	"golang.org/x/sys/unix"
 )
 
 // writeOutput writes data to stdout, or where name says: "-" and "" are
@@ -31,6 +32,32 @@ func (p *program) writeOutput(name string, data []byte) error {
 	}
 	if err := replaceFile(name, data, info); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// checkOutput says why writeOutput could not write where name says, as far as
+// that can be told before there is anything to write. What takes long is not
+// to be done in vain.
+func checkOutput(name string) error {
+	if name == "" || name == "-" {
+		return nil
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("write %s: it is a directory; name a file in it", name)
+	case err == nil && !info.Mode().IsRegular():
+		return nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	dir := filepath.Dir(name)
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("write %s: no file can be made in %s: %w", name, dir, err)
 	}
 	return nil
 }

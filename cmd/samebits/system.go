@@ -69,8 +69,15 @@ func (s *session) hostFor(l *lockfile.Lock) distro.System {
 
 // locateRequest says how far the flags let a distribution go for what it
 // looks for.
-func (s *session) locateRequest(family distro.Distro, sys distro.System, c *lateCache) distro.LocateRequest {
-	req := distro.LocateRequest{Snapshots: !s.Bool("no-snapshot"), Directories: s.absolute(s.StringSlice("packages"))}
+func (s *session) locateRequest(family distro.Distro, sys distro.System, c *lateCache) (distro.LocateRequest, error) {
+	req := distro.LocateRequest{Snapshots: !s.Bool("no-snapshot")}
+	for _, name := range s.StringSlice("packages") {
+		dir, err := packageDir(name)
+		if err != nil {
+			return req, err
+		}
+		req.Directories = append(req.Directories, dir)
+	}
 	var f *fetcher
 	if !s.Bool("offline") {
 		f = &fetcher{session: s, client: s.client(sys.Access()), cache: c}
@@ -87,21 +94,22 @@ func (s *session) locateRequest(family distro.Distro, sys distro.System, c *late
 		}
 	}
 	req.Identifier = s.newIdentifier(f, c, req.Keepers)
-	return req
+	return req, nil
 }
 
-// absolute makes paths absolute, since a system may be looked at from its root.
-func (s *session) absolute(paths []string) []string {
-	var out []string
-	for _, p := range paths {
-		if abs, err := filepath.Abs(p); err == nil {
-			p = abs
-		}
-		if _, err := os.Stat(p); err != nil {
-			s.warn("--packages %s is not used: %v", p, err)
-			continue
-		}
-		out = append(out, p)
+// packageDir makes the path of a directory that --packages names absolute,
+// since a system may be looked at from its root.
+func packageDir(name string) (string, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
 	}
-	return out
+	info, err := os.Stat(abs)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory", abs)
+	}
+	if err != nil {
+		return "", fmt.Errorf("--packages: %w", err)
+	}
+	return abs, nil
 }

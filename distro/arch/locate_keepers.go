@@ -211,7 +211,7 @@ func (l *locating) hints() []string {
 	}
 	if len(l.s.Config.CacheDirs) > 0 {
 		dir := strings.Trim(l.s.Config.CacheDirs[0], "/")
-		out = append(out, fmt.Sprintf("a package file of the installed version that is put into /%s, with its .sig, is found there", dir))
+		out = append(out, fmt.Sprintf("a package file of the installed version, with its .sig, is found in /%s, and in a directory that --packages names", dir))
 	}
 	return out
 }

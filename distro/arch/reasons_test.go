@@ -20,7 +20,7 @@ func TestReasonsAndHints(t *testing.T) {
 		"other version": {func(w *world, req *distro.LocateRequest) { w.sync(pkg(t, "foo", "3-1")) },
 			"the repositories offer other versions now: core offers 3-1", "run without --offline"},
 		"no such name": {func(w *world, req *distro.LocateRequest) { w.sync(pkg(t, "bar", "3-1")) },
-			"no configured repository has this name", "put into /var/cache/pacman/pkg"},
+			"no configured repository has this name", "found in /var/cache/pacman/pkg"},
 		"no database": {func(w *world, req *distro.LocateRequest) {},
 			"no database of a repository could be read", "databases of repositories are absent"},
 		"a damaged one": {func(w *world, req *distro.LocateRequest) { w.put("var/lib/pacman/sync/core.db", []byte("x")) },

@@ -63,7 +63,7 @@ func (l *locating) hints(req distro.LocateRequest) []string {
 	if l.nothingOffered() {
 		out = append(out, "what came from an archive that is no more in apt's sources is found once it is configured again, with its key")
 	}
-	return append(out, fmt.Sprintf("a .deb file of the installed version that is put into /%s is found there", l.s.Config.ArchivesDir))
+	return append(out, fmt.Sprintf("a .deb file of the installed version is found in /%s, and in a directory that --packages names", l.s.Config.ArchivesDir))
 }
 
 // nothingOffered reports whether some package that is left is in no index at
