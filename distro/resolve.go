@@ -65,7 +65,8 @@ type ResolveRequest struct {
 	Keyrings map[string][]byte
 	// Dir is an empty directory to work in.
 	Dir string
-	// Now is the time that expiry is judged by.
+	// Now is the time that expiry is judged by; where it is zero, nothing has
+	// expired that was good when it was signed.
 	Now        time.Time
 	Fetcher    Fetcher
 	Identifier Identifier

@@ -297,6 +297,28 @@ func TestResolveAlpine(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 	})
+	t.Run("offline", func(t *testing.T) {
+		before := len(server.asked())
+		if again := resolve(t, cache, append(args, "--offline")...); string(again.Format()) != string(lock.Format()) {
+			t.Errorf("offline the lock is\n%s", again.Format())
+		}
+		for want, c := range map[string]struct {
+			code int
+			args []string
+		}{
+			"/v3.20/main/x86_64/APKINDEX.tar.gz is not kept in the cache": {1, []string{"--suite", "v3.20"}},
+			"its file could not be had: pcre2":                            {3, []string{"wget"}},
+			"which --no-cache leaves aside":                               {2, []string{"--no-cache"}},
+			"has no package nothing-like-it":                              {3, []string{"nothing-like-it"}},
+		} {
+			if r := samebits(t, c.code, cache, append(append([]string{"lock", "resolve", "--offline"}, args...), c.args...)...); !strings.Contains(r.stderr, want) {
+				t.Errorf("%v does not say that %s", r, want)
+			}
+		}
+		if asked := server.asked(); len(asked) != before {
+			t.Errorf("offline the mirror was asked for %v", asked[before:])
+		}
+	})
 	t.Run("user", func(t *testing.T) {
 		user := otherUser(t)
 		home := shortDir(t)

@@ -46,6 +46,7 @@ func (p *program) lockResolve() *cli.Command {
 			&cli.StringSliceFlag{Name: "mirror", Usage: "take indexes and packages from `URL` alone; {{.Timestamp}} in it is the time of the snapshot; may be repeated"},
 			&cli.StringSliceFlag{Name: "components", Usage: "use the parts `LIST` of the archive, such as main,contrib, or core,extra"},
 			&cli.StringSliceFlag{Name: "keyring", Usage: "trust the keys in `FILE` in place of those built in; may be repeated"},
+			&cli.BoolFlag{Name: "offline", Usage: "use no network: the indexes are those of an earlier run, also if they have expired since"},
 			jsonFlag(), sourceFlag(), noCacheFlag(), cacheFlag(),
 		},
 		Action: p.verb((*session).lockResolve),
@@ -56,6 +57,9 @@ func (s *session) lockResolve() error {
 	req, family, err := s.resolveRequest()
 	if err != nil {
 		return err
+	}
+	if s.Bool("offline") && s.Bool("no-cache") {
+		return s.usagef("--offline takes indexes from the cache, which --no-cache leaves aside")
 	}
 	resolver, ok := family.(distro.Resolver)
 	if !ok {
@@ -77,9 +81,15 @@ func (s *session) lockResolve() error {
 	}
 	blobs := &lateCache{session: s}
 	defer blobs.close()
+	offline := s.Bool("offline")
 	f := &fetcher{session: s, client: s.client(access), cache: blobs}
-	req.Dir, req.Now, req.Events = dir, time.Now(), s.distroEvents()
-	req.Fetcher = f
+	req.Dir, req.Events = dir, s.distroEvents()
+	req.Fetcher = &kept{fetcher: f, offline: offline, off: s.Bool("no-cache")}
+	if offline {
+		f = nil
+	} else {
+		req.Now = time.Now()
+	}
 	keepers := slices.DeleteFunc(family.Traits().Mirrors, func(m distro.Mirror) bool { return !m.Keeper })
 	req.Identifier = s.newIdentifier(f, blobs, keepers)
 	req.Workshop = &workshop{session: s, family: family, cache: blobs, access: access, past: !req.Snapshot.IsZero(), dir: dir}
@@ -145,6 +155,7 @@ func (s *session) resolveRequest() (distro.ResolveRequest, distro.Distro, error)
 			return req, nil, s.usagef("name the distribution with --distro, such as debian")
 		}
 	}
+	req.Distro = strings.ToLower(req.Distro) // IDs are; names are not
 	i := slices.IndexFunc(families, func(d distro.Distro) bool { return slices.Contains(d.Traits().IDs, req.Distro) })
 	if i < 0 {
 		return req, nil, s.usagef("no distribution %q is known; there are such as debian, ubuntu, alpine and arch", req.Distro)

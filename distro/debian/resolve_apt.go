@@ -45,6 +45,8 @@ func (r *resolving) wanted(s *shop) ([]string, error) {
 		}
 		if !s.names[m[1]] {
 			unknown = append(unknown, m[1])
+		} else if err := s.offers(m[1], m[3]); err != nil {
+			return nil, err
 		}
 		out = append(out, m[1]+m[3])
 	}
@@ -59,6 +61,33 @@ func (r *resolving) wanted(s *shop) ([]string, error) {
 		return nil, distro.BadRequest("nothing is asked for: name packages, or a --base")
 	}
 	return out, nil
+}
+
+// offers refuses what names a version or a suite that is not there, where apt
+// would only say that the package is not available.
+func (s *shop) offers(name, pick string) error {
+	if pick == "" {
+		return nil
+	}
+	want, isVersion := strings.CutPrefix(pick, "=")
+	want = strings.TrimPrefix(want, "/")
+	var versions, suites []string
+	for _, x := range s.indexes {
+		suites = append(suites, x.repo.Suite, x.release.Suite, x.release.Codename)
+		for _, rec := range x.records {
+			if rec.Name == name {
+				versions = append(versions, rec.Version)
+			}
+		}
+	}
+	switch {
+	case isVersion && len(versions) > 0 && !slices.Contains(versions, want):
+		slices.Sort(versions)
+		return &distro.UnknownPackageError{Names: []string{name + pick}, Where: s.where(), Hint: "there is " + strings.Join(slices.Compact(versions), ", ") + "; older ones come with --snapshot"}
+	case !isVersion && !slices.Contains(suites, want):
+		return distro.BadRequest("%s%s names a suite that is not among %s; name it with --suite too", name, pick, strings.Join(s.suites, ", "))
+	}
+	return nil
 }
 
 // elsewhere says where else a package may be.

@@ -115,7 +115,7 @@ func (r *resolving) fetchSuite(ctx context.Context, s *shop, base, suite string)
 	case archive.IsSignature(err):
 		return nil, nil, fmt.Errorf("the suite %s at %s is not used: %w; %s", suite, baseURL(repo), err, r.remedy(err))
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, fmt.Errorf("%s has no suite %s: %w", baseURL(repo), suite, err)
+		return nil, nil, &absentError{fmt.Sprintf("%s has no suite %s%s", baseURL(repo), suite, r.examples())}
 	case err != nil:
 		return nil, nil, fmt.Errorf("the suite %s at %s: %w", suite, baseURL(repo), err)
 	}
@@ -123,7 +123,8 @@ func (r *resolving) fetchSuite(ctx context.Context, s *shop, base, suite string)
 		return nil, nil, fmt.Errorf("the suite %s at %s is not used: %w", suite, baseURL(repo), err)
 	}
 	if !slices.Contains(rel.Architectures, s.arch) {
-		return nil, nil, fmt.Errorf("%s %s has no packages for %s, but for %s: %w", baseURL(repo), suite, s.arch, strings.Join(rel.Architectures, ", "), fs.ErrNotExist)
+		others := slices.DeleteFunc(slices.Clone(rel.Architectures), func(a string) bool { return a == "all" })
+		return nil, nil, &absentError{fmt.Sprintf("%s %s has no packages for %s, but for %s", baseURL(repo), suite, s.arch, strings.Join(others, ", "))}
 	}
 	for url, data := range keep.got {
 		if err := os.WriteFile(s.list(url), data, 0o644); err != nil {
@@ -131,6 +132,26 @@ func (r *resolving) fetchSuite(ctx context.Context, s *shop, base, suite string)
 		}
 	}
 	return repo, rel, r.fetchIndexes(ctx, s, repo, rel)
+}
+
+// An absentError says that a mirror does not have what was asked for.
+type absentError struct{ text string }
+
+// Error says what is not there.
+func (e *absentError) Error() string { return e.text }
+
+// Is makes it an fs.ErrNotExist.
+func (*absentError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// examples names suites that there are, for who mistook one.
+func (r *resolving) examples() string {
+	switch {
+	case !r.Snapshot.IsZero():
+		return " of that time"
+	case r.known != nil && len(r.known.suites) > 0:
+		return fmt.Sprintf("; those of %s are such as %s", r.known.id, strings.Join(r.known.suites, ", "))
+	}
+	return ""
 }
 
 // list is the file in which apt keeps what it got from a URL.
@@ -186,6 +207,7 @@ func (r *resolving) fetchIndexes(ctx context.Context, s *shop, repo *apt.Reposit
 // fetchIndex gets an index, verifies it, and leaves it where apt looks for it,
 // uncompressed: apt would unpack it from the begin for each record.
 func (r *resolving) fetchIndex(ctx context.Context, s *shop, dir string, rel *archive.Release, name string) (records []archive.Record, err error) {
+	missing := error(fs.ErrNotExist)
 	for _, ending := range []string{".xz", ".zst", ".bz2", ".gz", ""} {
 		file, listed := rel.Files[name+ending]
 		if !listed {
@@ -197,6 +219,7 @@ func (r *resolving) fetchIndex(ctx context.Context, s *shop, dir string, rel *ar
 		}
 		body, err := r.Fetcher.Blob(ctx, file.Digest, file.Size, urls...)
 		if errors.Is(err, fs.ErrNotExist) && ending != "" {
+			missing = err
 			continue // Release files list forms that are not kept
 		}
 		if err != nil {
@@ -215,7 +238,7 @@ func (r *resolving) fetchIndex(ctx context.Context, s *shop, dir string, rel *ar
 		defer func() { err = errors.Join(err, list.Close()) }()
 		return archive.ReadPackages(io.TeeReader(plain, list), rel.Files[name], func([]byte) bool { return true })
 	}
-	return nil, fs.ErrNotExist
+	return nil, missing
 }
 
 // A recorder keeps what passes through a fetcher's Get.

@@ -26,6 +26,8 @@ type knownDistro struct {
 	// snapshots are the same at an archive of snapshots.
 	mainSnapshot, securitySnapshot string
 	components                     []string
+	// suites are some that there are, as examples.
+	suites []string
 	// rolling are suites that have no suites of updates.
 	rolling []string
 }
@@ -38,6 +40,7 @@ var knownDistros = []knownDistro{
 		mainSnapshot:     "http://snapshot.debian.org/archive/debian/{{.Timestamp}}",
 		securitySnapshot: "http://snapshot.debian.org/archive/debian-security/{{.Timestamp}}",
 		components:       []string{"main"},
+		suites:           []string{"bookworm", "trixie", "sid"},
 		rolling:          []string{"sid", "unstable", "experimental", "rc-buggy"},
 	},
 	{
@@ -47,6 +50,7 @@ var knownDistros = []knownDistro{
 		ports: "http://ports.ubuntu.com/ubuntu-ports", primary: []string{"amd64", "i386"},
 		mainSnapshot: "https://snapshot.ubuntu.com/ubuntu/{{.Timestamp}}", securitySnapshot: "https://snapshot.ubuntu.com/ubuntu/{{.Timestamp}}",
 		components: []string{"main", "universe"},
+		suites:     []string{"jammy", "noble"},
 	},
 }
 

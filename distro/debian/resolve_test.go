@@ -194,6 +194,7 @@ func TestResolveArguments(t *testing.T) {
 		"bad base":        {func(r *distro.ResolveRequest) { r.Base = "big" }, "there are none, essential"},
 		"bad component":   {func(r *distro.ResolveRequest) { r.Components = []string{"../main"} }, "no component"},
 		"not there":       {func(r *distro.ResolveRequest) { r.Components = []string{"main", "extra"} }, "no component extra"},
+		"another suite":   {func(r *distro.ResolveRequest) { r.Packages = []string{"hello/sid"} }, "hello/sid names a suite that is not among trixie, trixie-updates"},
 		"an option":       {func(r *distro.ResolveRequest) { r.Packages = []string{"-o=x"} }, "no package"},
 		"another arch":    {func(r *distro.ResolveRequest) { r.Packages = []string{"hello:i386"} }, "another architecture"},
 		"nothing":         {func(r *distro.ResolveRequest) { r.Packages, r.Base = nil, "none" }, "nothing is asked for"},
@@ -228,6 +229,23 @@ func TestResolveUnknownPackages(t *testing.T) {
 	}
 	if len(r.shop.Laid) > 0 {
 		t.Error("apt was asked all the same")
+	}
+}
+
+// A version or a suite that is there goes to apt; one that is not is told with
+// those that are.
+func TestResolveVersions(t *testing.T) {
+	for _, name := range []string{"hello=1:2.10", "hello/trixie", "hello/trixie-security"} {
+		r := newResolution(t, name)
+		if _, err := r.resolve(); err != nil || !slices.Contains(r.args, name) {
+			t.Errorf("%s: %v, apt was asked for %q", name, err, r.args)
+		}
+	}
+	r := newResolution(t, "hello=2.10")
+	_, err := r.resolve()
+	var unknown *distro.UnknownPackageError
+	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "has no package hello=2.10; there is 1:2.10;") {
+		t.Error(err)
 	}
 }
 
@@ -271,8 +289,8 @@ func TestResolveWhatNobodySigned(t *testing.T) {
 		"expired": {func(t *testing.T, r *resolution) {
 			r.publish(t, mainURL, "trixie", "Valid-Until: Wed, 01 Jan 2020 08:30:00 UTC\n", tools("amd64"), tools("arm64"))
 		}, "valid until"},
-		"no suite":     {func(_ *testing.T, r *resolution) { r.req.Suites = []string{"trixy"} }, "has no suite trixy"},
-		"no such arch": {func(_ *testing.T, r *resolution) { r.req.Arch = "s390x" }, "no packages for s390x, but for all, amd64, arm64"},
+		"no suite":     {func(_ *testing.T, r *resolution) { r.req.Suites = []string{"trixy"} }, "has no suite trixy; those of debian are such as bookworm, trixie, sid"},
+		"no such arch": {func(_ *testing.T, r *resolution) { r.req.Arch = "s390x" }, "no packages for s390x, but for amd64, arm64"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newResolution(t, "hello")
@@ -294,6 +312,16 @@ func TestResolveJudgesKeysAtTheirTime(t *testing.T) {
 	past := (&resolving{ResolveRequest: distro.ResolveRequest{Now: dayOne, Snapshot: dayOne}}).at()
 	if !now.Equal(dayOne) || !past.IsZero() {
 		t.Errorf("keys are judged as of %v, for a snapshot as of %v", now, past)
+	}
+}
+
+// Indexes of an earlier run are as good as they were then.
+func TestResolveWithoutClock(t *testing.T) {
+	r := newResolution(t, "hello")
+	r.req.Now = time.Time{}
+	r.publish(t, mainURL, "trixie", "Valid-Until: Wed, 01 Jan 2020 08:30:00 UTC\n", tools("amd64"), tools("arm64")+record("hello", "1:2.10", "arm64", "hello"))
+	if _, err := r.resolve(); err != nil {
+		t.Error(err)
 	}
 }
 
