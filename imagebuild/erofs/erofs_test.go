@@ -176,7 +176,7 @@ func TestBadImages(t *testing.T) {
 		"not the checksum":              func(b []byte) []byte { b[1060]++; return b },
 		"blocks of 1<<13":               func(b []byte) []byte { b[1036]++; return b },
 		"and there are":                 func(b []byte) []byte { return b[:len(b)-4096] },
-		"/: data laid out in the way 3": func(b []byte) []byte { b[4096] = 7; return b },
+		"/: data laid out in the way 5": func(b []byte) []byte { b[4096] = 5<<1 | 1; return b },
 	} {
 		if _, err := readRaw(change(bytes.Clone(good))); err == nil || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error is %v, want one of %q", err, complaint)

@@ -32,6 +32,7 @@ const (
 	layoutPlain      = 0
 	layoutCompressed = 1 // with indexes of 8 bytes
 	layoutInline     = 2
+	layoutCompact    = 3 // compressed, with indexes of 2 or 4 bytes
 	layoutChunks     = 4
 
 	compactInode  = 32
@@ -45,9 +46,13 @@ const (
 	indexPlain   = 0
 	indexHead    = 1
 	indexNonHead = 2
+	indexHead2   = 3 // by the other algorithm
 
 	manyBlocks      = 1 << 11 // in an index: the blocks of the cluster
+	adviseTwos      = 1       // some of the compact indexes have 2 bytes
 	adviseBig       = 2       // clusters may have several blocks
+	adviseBig2      = 4       // those by the other algorithm, too
+	packOfTwos      = 32      // bytes that 16 of these have
 	zstdWindow      = 17
 	minZstdWindow   = 10
 	rootAt          = blockSize

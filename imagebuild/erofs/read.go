@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/samebits/samebits/imagebuild/tree"
@@ -35,8 +34,9 @@ var errTruncated = errors.New("it is cut off")
 
 // Read reads the EROFS file system of at most size bytes that begins at byte 0
 // of r, which has to stay open while the tree is used. It reads what [Write]
-// writes; other ways of storing are errors, and so are a wrong checksum,
-// directories that are in two places, more than 2,000,000 paths or 256 GiB of
+// and mkfs.erofs write in blocks of 4 KiB, but for ends of files in inodes,
+// fragments, other compressions than LZ4 and zstd, and other devices, which are
+// errors; and so are a wrong checksum, directories that are in two places, more than 2,000,000 paths or 256 GiB of
 // contents, and names that a tree cannot have. All contents are hashed.
 func Read(ctx context.Context, r io.ReaderAt, size int64) (*Image, error) {
 	p := &reader{ctx: ctx, r: r, met: map[uint64]string{}}
@@ -52,6 +52,8 @@ type reader struct {
 	r          io.ReaderAt
 	size       int64
 	buildTime  tree.Time
+	padded     bool
+	shared     int64 // where attributes of several inodes are
 	tree       tree.Builder
 	met        map[uint64]string // the first path of an inode
 	nodes      int
@@ -82,16 +84,18 @@ func (p *reader) read(size int64) (*Image, error) {
 	switch features := little.Uint32(s[80:]); {
 	case s[12] != blockBits || s[13] != 0 || s[90] != 0 || little.Uint32(s[40:]) != 0:
 		return nil, fmt.Errorf("it has blocks of 1<<%d bytes or a form that is not known", s[12])
-	case little.Uint32(s[8:])&compatChecksum == 0 || checksum(b) != want:
+	case little.Uint32(s[8:])&compatChecksum != 0 && checksum(b) != want:
 		return nil, errors.New("its superblock has not the checksum that it says")
 	case features&^(incompatPadding|incompatConfigs|incompatChunks) != 0:
-		return nil, fmt.Errorf("it has the features %#x, which are not all known", features)
+		unknown := names([2]uint32{0, features &^ (incompatPadding | incompatConfigs | incompatChunks)})
+		return nil, fmt.Errorf("it has features that are not known: %s", strings.Join(unknown, ", "))
 	case i.Size > size:
 		return nil, fmt.Errorf("it says to have %d bytes, and there are %d", i.Size, size)
 	case i.BuildTime.Nsec >= 1e9:
 		return nil, errors.New("its time has more than a second of nanoseconds")
 	}
-	p.size, p.buildTime = i.Size, i.BuildTime
+	p.padded = little.Uint32(s[80:])&incompatPadding != 0
+	p.size, p.buildTime, p.shared = i.Size, i.BuildTime, int64(little.Uint32(s[44:]))*blockSize
 	id := uint64(little.Uint16(s[14:]))
 	n, f, err := p.inode(id)
 	if err != nil {
@@ -173,7 +177,9 @@ func (p *reader) inode(id uint64) (tree.Inode, *file, error) {
 	switch {
 	case n.ModTime.Nsec >= 1e9 || f.size < 0:
 		return n, nil, errors.New("an inode with a size or time that cannot be")
-	case f.layout > layoutInline && f.layout != layoutChunks:
+	case (f.layout == layoutCompressed || f.layout == layoutCompact) && !p.padded:
+		return n, nil, errors.New("compressed data that does not end where its blocks do, which is not known")
+	case f.layout > layoutChunks:
 		return n, nil, fmt.Errorf("data laid out in the way %d, which is not known", f.layout)
 	case n.Mode.IsRegular():
 		if f.size > maxContent-p.content {
@@ -194,33 +200,6 @@ func (p *reader) inode(id uint64) (tree.Inode, *file, error) {
 		n.Target = string(target)
 	}
 	return n, f, nil
-}
-
-func (p *reader) attributes(b []byte) ([]tree.Xattr, error) {
-	if b[4] != 0 {
-		return nil, errors.New("shared attributes, which are not known")
-	}
-	if p.xattrBytes += len(b); p.xattrBytes > maxXattrBytes {
-		return nil, errors.New("too many attributes")
-	}
-	var list []tree.Xattr
-	for b = b[xattrHead:]; len(b) >= 4; {
-		name, value := int(b[0]), int(little.Uint16(b[2:]))
-		prefix := ""
-		for _, p := range prefixes {
-			if p.index == b[1] && p.whole == (name == 0) {
-				prefix = p.name
-			}
-		}
-		size := int(roundUp(int64(4+name+value), 4))
-		if prefix == "" || size > len(b) {
-			return nil, fmt.Errorf("an attribute of kind %d and %d bytes", b[1], size)
-		}
-		list = append(list, tree.Xattr{Name: prefix + string(b[4:4+name]), Value: string(b[4+name : 4+name+value])})
-		b = b[size:]
-	}
-	slices.SortFunc(list, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
-	return list, nil
 }
 
 // directory adds what is in a directory, and returns the directories in it.

@@ -3,9 +3,6 @@ package erofs
 import (
 	"fmt"
 	"io"
-
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // file is the data of an inode.
@@ -54,23 +51,10 @@ const most = 128 << 10
 func (f *file) part(at int64) ([]byte, error) {
 	left := f.size - at
 	switch f.layout {
-	case layoutCompressed:
+	case layoutCompressed, layoutCompact:
 		return f.extent(at)
 	case layoutChunks:
-		bits := int(f.data&31) + blockBits
-		if f.data>>5 != 0 {
-			return nil, fmt.Errorf("chunks of the form %#x, which is not known", f.data)
-		}
-		var raw [4]byte
-		if err := f.p.readAt(raw[:], roundUp(f.behind, 4)+at>>bits*4); err != nil {
-			return nil, err
-		}
-		in := at & (1<<bits - 1)
-		b := make([]byte, min(left, 1<<bits-in, most))
-		if a := little.Uint32(raw[:]); a != nullAddress {
-			return b, f.p.readAt(b, int64(a)*blockSize+in)
-		}
-		return b, nil
+		return f.chunk(at)
 	case layoutInline:
 		if full := f.size / blockSize * blockSize; at >= full {
 			b := make([]byte, left)
@@ -83,82 +67,28 @@ func (f *file) part(at int64) ([]byte, error) {
 	return b, f.p.readAt(b, int64(f.data)*blockSize+at)
 }
 
-// extent is what is in the cluster that begins at a place of the file.
-func (f *file) extent(at int64) ([]byte, error) {
-	var raw [indexSize]byte
-	head := roundUp(f.behind, indexSize)
-	if err := f.p.readAt(raw[:], head); err != nil {
+// chunk is some bytes of a file whose chunks are anywhere.
+func (f *file) chunk(at int64) ([]byte, error) {
+	bits := int(f.data&31) + blockBits
+	size := int64(4)
+	switch f.data >> 5 {
+	case 0:
+	case 1: // with the number of a device
+		size = 8
+	default:
+		return nil, fmt.Errorf("chunks of the form %#x, which is not known", f.data)
+	}
+	var raw [8]byte
+	if err := f.p.readAt(raw[:size], roundUp(f.behind, size)+at>>bits*size); err != nil {
 		return nil, err
 	}
-	advise, algorithm, clusterBits := little.Uint16(raw[4:]), raw[6], raw[7]
-	if clusterBits != 0 || advise&^adviseBig != 0 || algorithm != algorithmLZ4 && algorithm != algorithmZstd {
-		return nil, fmt.Errorf("compression in the form %#x by %d", advise, algorithm)
+	if size == 8 && little.Uint16(raw[2:]) != 0 {
+		return nil, fmt.Errorf("a chunk on the device %d, which is not here", little.Uint16(raw[2:]))
 	}
-	index := func(block int64) (kind, in int, value uint32, err error) {
-		err = f.p.readAt(raw[:], head+mapHead+block*indexSize)
-		return int(little.Uint16(raw[:])), int(little.Uint16(raw[2:])), little.Uint32(raw[4:]), err
+	in := at & (1<<bits - 1)
+	b := make([]byte, min(f.size-at, 1<<bits-in, most))
+	if a := little.Uint32(raw[size-4:]); a != nullAddress {
+		return b, f.p.readAt(b, int64(a)*blockSize+in)
 	}
-	first := at / blockSize
-	kind, in, address, err := index(first)
-	if err != nil {
-		return nil, err
-	}
-	if kind > indexHead || in != int(at%blockSize) {
-		return nil, fmt.Errorf("a cluster that does not begin at byte %d", at)
-	}
-	blocks, end := int64(1), f.size
-	for block := first + 1; block*blockSize < f.size; block++ {
-		next, in, value, err := index(block)
-		if err != nil {
-			return nil, err
-		}
-		if next != indexNonHead {
-			end = min(end, block*blockSize+int64(in))
-			break
-		}
-		if block == first+1 && value&manyBlocks != 0 {
-			blocks = int64(value & (manyBlocks - 1))
-		}
-		if block-first > segmentSize/blockSize {
-			return nil, fmt.Errorf("a cluster of more than %d bytes", segmentSize)
-		}
-	}
-	if end <= at || end-at > segmentSize || blocks > segmentSize/blockSize {
-		return nil, fmt.Errorf("a cluster of %d bytes in %d blocks", end-at, blocks)
-	}
-	b := make([]byte, blocks*blockSize)
-	if err := f.p.readAt(b, int64(address)*blockSize); err != nil {
-		return nil, err
-	}
-	if kind == indexPlain {
-		if end-at > int64(len(b)) {
-			return nil, errTruncated
-		}
-		return b[:end-at], nil
-	}
-	return decompress(b, int(end-at), algorithm)
-}
-
-func decompress(b []byte, size int, algorithm byte) ([]byte, error) {
-	for len(b) > 0 && b[0] == 0 {
-		b = b[1:]
-	}
-	out := make([]byte, size)
-	var n int
-	var err error
-	if algorithm == algorithmLZ4 {
-		n, err = lz4.UncompressBlock(b, out)
-	} else {
-		var z *zstd.Decoder
-		if z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(segmentSize), zstd.WithDecoderMaxWindow(segmentSize)); err != nil {
-			return nil, err
-		}
-		defer z.Close()
-		out, err = z.DecodeAll(b, out[:0])
-		n = len(out)
-	}
-	if err == nil && n != size {
-		err = fmt.Errorf("a cluster of %d bytes, and not %d", n, size)
-	}
-	return out, err
+	return b, nil
 }
