@@ -255,6 +255,8 @@ func TestMatch(t *testing.T) {
 		{"a/b", "a/b", true}, {"a/*", "a/b", true}, {"a/*", "a/b/c", false}, {"a/**", "a/b/c", true}, {"a/**", "a", false},
 		{"*/x/**", "a/x/b/c", true}, {"**/x", "x", true}, {"**/x", "a/b/x", true}, {"**/x", "a/bx", false},
 		{"**/x/**", "a/x/y", true}, {"etc/*-", "etc/passwd-", true}, {"[", "a", false},
+		{"a[bc]/d", "ac/d", true}, {"a[bc]/d", "ad/d", false}, {`a\*`, "a*", true}, {`a\*`, "ab", false}, {"a?", "ab", true},
+		{"a/[b", "a/b", false}, {"x/b*", "a/bc", false}, {"a/b/**", "a/bc/d", false}, {"", "", true}, {"", "a", false}, {"a", "a/b", false},
 	} {
 		if got := Match(tt.pattern, tt.name); got != tt.want {
 			t.Errorf("%s and %s: %v", tt.pattern, tt.name, got)

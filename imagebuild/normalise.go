@@ -124,6 +124,12 @@ func matchAny(patterns []string, name string) bool {
 // one of path.Match, where "**/" at the beginning stands for any directory and
 // "/**" at the end for all that is below.
 func Match(pattern, name string) bool {
+	// Most patterns fit nothing of most trees, which how they begin tells.
+	if plain := strings.IndexAny(pattern, "*?[\\"); plain < 0 {
+		return pattern == name
+	} else if !strings.HasPrefix(name, pattern[:plain]) {
+		return false
+	}
 	if rest, ok := strings.CutPrefix(pattern, "**/"); ok {
 		for {
 			if Match(rest, name) {

@@ -59,6 +59,9 @@ func (Distro) Assemble(ctx context.Context, a distro.Assembly) error {
 	if err := as.remaining(ctx, rounds); err != nil {
 		return err
 	}
+	if err := as.flush(ctx); err != nil {
+		return err
+	}
 	return as.end(ctx)
 }
 
@@ -71,6 +74,8 @@ type assembling struct {
 	moved    map[string]string  // merged directories: "bin" is "usr/bin"
 	people   people
 	streams  map[*parcel]*stream // contents, decompressed in the order of rounds
+	errands  []errand            // to run before anything more is unpacked
+	scripts  []string            // of packages, for the errands, by path in the root
 }
 
 // A parcel is a package that is being unpacked.
@@ -216,8 +221,8 @@ func orderOf(parcels []*parcel) (*order, map[*job]*parcel, error) {
 	return o, byJob, err
 }
 
-// bootstrap unpacks and configures what is essential. No script can run before
-// all of it is unpacked.
+// bootstrap unpacks what is essential, and has it configured before anything
+// else is unpacked. No script can run before all of it is there.
 func (as *assembling) bootstrap(ctx context.Context, base []*parcel) error {
 	if len(base) == 0 {
 		return nil
@@ -229,17 +234,16 @@ func (as *assembling) bootstrap(ctx context.Context, base []*parcel) error {
 	if as.Run == nil {
 		return nil
 	}
-	if err := as.preinst(ctx, base); err != nil {
+	as.Events.Stepping("configuring the essential packages")
+	if err := as.preinst(base); err != nil {
 		return err
 	}
-	as.Events.Stepping("configuring the essential packages")
 	// Scripts want the user root, and only force gets dpkg to begin there.
 	if slices.ContainsFunc(base, func(p *parcel) bool { return p.Package == "base-passwd" }) {
-		if err := as.dpkg(ctx, "--force-depends", "--configure", "base-passwd"); err != nil {
-			return err
-		}
+		as.dpkg("--force-depends", "--configure", "base-passwd")
 	}
-	return as.dpkg(ctx, "--configure", "-a")
+	as.dpkg("--configure", "-a")
+	return nil
 }
 
 func btoi(b bool) int {
@@ -287,29 +291,28 @@ func (as *assembling) remaining(ctx context.Context, rounds []round) error {
 	for _, r := range rounds {
 		number += len(r.unpack)
 	}
-	as.Events.Stepping(fmt.Sprintf("unpacking and configuring %d other packages", number))
 	for i, r := range rounds {
-		if as.Run != nil {
-			if err := as.preinst(ctx, r.prepare); err != nil {
-				return err
-			}
+		if err := as.preinst(r.prepare); err != nil {
+			return err
+		}
+		if err := as.flush(ctx); err != nil {
+			return err
+		}
+		if i == 0 {
+			as.Events.Stepping(fmt.Sprintf("unpacking and configuring %d other packages", number))
 		}
 		if err := as.unpack(ctx, r.unpack); err != nil {
 			return err
 		}
-		if as.Run == nil || len(r.configure) == 0 || i == len(rounds)-1 {
+		if len(r.configure) == 0 || i == len(rounds)-1 {
 			continue
 		}
 		args := []string{"--configure"}
 		for _, j := range r.configure {
 			args = append(args, dpkgName(j))
 		}
-		if err := as.dpkg(ctx, args...); err != nil {
-			return err
-		}
+		as.dpkg(args...)
 	}
-	if as.Run == nil {
-		return nil
-	}
-	return as.dpkg(ctx, "--configure", "-a")
+	as.dpkg("--configure", "-a")
+	return nil
 }

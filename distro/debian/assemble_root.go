@@ -181,21 +181,6 @@ func (as *assembling) read(name string) ([]byte, error) {
 	return data, err
 }
 
-// dpkg runs the root's own dpkg.
-func (as *assembling) dpkg(ctx context.Context, args ...string) error {
-	step := distro.Step{Args: append([]string{"/usr/bin/dpkg", "--force-confdef", "--force-confold"}, args...), Env: quiet}
-	if err := as.Run(ctx, step); err != nil {
-		return fmt.Errorf("configure the packages: %w", err)
-	}
-	return nil
-}
-
-// quiet are the variables by which packages ask nothing and start nothing.
-var quiet = []string{
-	"DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", "DEBIAN_PRIORITY=critical",
-	"DEBCONF_NOWARNINGS=yes", "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_MODE=l", "RUNLEVEL=1",
-}
-
 // people are the numbers of the root's users and groups, by name.
 type people struct{ users, groups map[string]uint32 }
 

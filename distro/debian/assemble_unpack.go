@@ -10,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/samebits/samebits/distro"
@@ -270,51 +269,4 @@ func (p *parcel) confList() string {
 		}
 	}
 	return b.String()
-}
-
-// preinst runs the scripts that want to run before their packages' files are
-// there, in one sandbox.
-func (as *assembling) preinst(ctx context.Context, parcels []*parcel) error {
-	var script strings.Builder
-	var put []string
-	for _, p := range parcels {
-		file, ok := p.Files["preinst"]
-		if !ok {
-			continue
-		}
-		name := "var/lib/dpkg/tmp.ci/" + p.Package + "." + p.Architecture
-		if err := as.write(name, 0o755, file.Content); err != nil {
-			return err
-		}
-		put = append(put, name)
-		fmt.Fprintf(&script, "DPKG_MAINTSCRIPT_PACKAGE=%s DPKG_MAINTSCRIPT_ARCH=%s /%s install || { c=$?; echo \"the preinst of %s failed\"; exit $c; }\n",
-			p.Package, p.Architecture, name, p.Package)
-	}
-	if len(put) == 0 {
-		return nil
-	}
-	env := slices.Concat(quiet, []string{
-		"DPKG_MAINTSCRIPT_NAME=preinst", "DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1", "DPKG_ADMINDIR=/var/lib/dpkg", "DPKG_ROOT=",
-		"DPKG_RUNNING_VERSION=" + as.runningVersion(),
-	})
-	if err := as.Run(ctx, distro.Step{Args: []string{"/bin/sh", "-c", script.String()}, Env: env}); err != nil {
-		return fmt.Errorf("prepare the packages: %w", err)
-	}
-	for _, name := range put {
-		if err := as.Root.Remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// runningVersion is dpkg's own, without the revision.
-func (as *assembling) runningVersion() string {
-	for _, q := range as.owners {
-		if q.Package == "dpkg" {
-			version, _, _ := strings.Cut(q.Version, "-")
-			return version
-		}
-	}
-	return "1.0"
 }
