@@ -3,9 +3,9 @@ package mirror
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/samebits/samebits/fetch"
 	"github.com/samebits/samebits/lockfile"
@@ -36,6 +36,9 @@ type flight struct {
 	done bool
 	err  error // set when done
 	got  lockfile.Digest
+
+	told  time.Time   // when those who wait were woken last
+	later *time.Timer // wakes them; nil where they know all
 }
 
 // A place is where a file may be had.
@@ -67,11 +70,17 @@ func (m *Mirror) board(up *upstream, w want, path string, places []place) (f *fl
 	return f, false
 }
 
+// flying reports whether a file is on its way.
+func (m *Mirror) flying(d lockfile.Digest) bool {
+	m.flightMu.Lock()
+	defer m.flightMu.Unlock()
+	return m.flights[d.String()] != nil
+}
+
 func (f *flight) run(ctx context.Context, m *Mirror) {
 	got, err := f.fetch(ctx, m)
 	if err == nil {
-		m.store.arrived(got)
-		m.share.arrived(got)
+		f.land(ctx, m, got)
 	}
 	// From now on new clients look into the store, or start another flight.
 	m.flightMu.Lock()
@@ -81,13 +90,73 @@ func (f *flight) run(ctx context.Context, m *Mirror) {
 	f.leave()
 }
 
+// land notes that the file is in the store, and opens it once for all who wait
+// for it.
+func (f *flight) land(ctx context.Context, m *Mirror, got lockfile.Digest) {
+	m.store.arrived(got)
+	m.share.arrived(got)
+	f.mu.Lock()
+	alone := f.refs == 1
+	f.mu.Unlock()
+	if alone {
+		return
+	}
+	file, info, err := m.store.open(ctx, got)
+	if err != nil {
+		return
+	}
+	if h, err := newHotFile(got, file, info.Size()); err == nil {
+		m.hot.put(got, h)
+		h.release()
+	}
+}
+
 // change does something under the lock and wakes all who wait.
 func (f *flight) change(do func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	do()
+	f.tell()
+}
+
+// tell wakes all who wait. The caller has f.mu.
+func (f *flight) tell() {
+	if f.later != nil {
+		f.later.Stop()
+		f.later = nil
+	}
+	f.told = time.Now()
 	close(f.wake)
 	f.wake = make(chan struct{})
+}
+
+// tellEvery is how long bytes that have come may wait for more before those who
+// wait are told of them. To send a file in pieces as they come costs every
+// client much more than to send it whole.
+const tellEvery = 2 * time.Millisecond
+
+// grew notes how many bytes are there.
+func (f *flight) grew(have int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.have = have
+	if have < holdBack || f.later != nil {
+		return // nothing of it can be sent, or all will be told of it soon
+	}
+	wait := tellEvery - time.Since(f.told)
+	if wait <= 0 {
+		f.tell()
+		return
+	}
+	var later *time.Timer
+	later = time.AfterFunc(wait, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.later == later {
+			f.tell()
+		}
+	})
+	f.later = later
 }
 
 // join claims the growing file; leave gives it up, and the last one closes it.
@@ -180,7 +249,7 @@ type progress struct {
 func (p progress) Write(b []byte) (int, error) {
 	n, err := p.Partial.Write(b)
 	p.m.count.bytesFetched.Add(int64(n))
-	p.f.change(func() { p.f.have = p.Offset() })
+	p.f.grew(p.Offset())
 	return n, err
 }
 
@@ -209,13 +278,4 @@ func (p progress) Commit() error {
 		p.f.change(func() { p.f.gen++; p.f.have = 0 })
 	}
 	return err
-}
-
-// readAt reads from the growing file.
-func (v view) readAt(b []byte, at int64) (int, error) {
-	n, err := v.file.ReadAt(b, at)
-	if err == io.EOF && n == len(b) {
-		err = nil
-	}
-	return n, err
 }

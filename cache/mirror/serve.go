@@ -40,7 +40,7 @@ func (m *Mirror) serveTarget(w http.ResponseWriter, r *http.Request, t *target) 
 			return
 		}
 	}
-	if !d.IsZero() {
+	if !d.IsZero() && !m.flying(d) {
 		file, info, err := m.store.open(r.Context(), d)
 		if err == nil {
 			m.count.hits.Add(1)

@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -8,6 +10,10 @@ import (
 
 	"github.com/samebits/samebits/lockfile"
 )
+
+// maxPiece is how many bytes of a file that is on its way are sent at a time,
+// which a client may take as long as grace for.
+const maxPiece = 256 << 10
 
 // serveFlight answers with a file while it arrives. The last bytes of what the
 // client wants are kept back until the whole file is known to be right; if it
@@ -120,17 +126,15 @@ func (m *Mirror) serveArrived(w http.ResponseWriter, r *http.Request, t *target,
 
 // follow sends the bytes from..to as they come, and reports whether all went.
 func (m *Mirror) follow(w http.ResponseWriter, r *http.Request, f *flight, gen int, from, to int64) bool {
-	buf := copyBuffers.Get().(*[64 << 10]byte)
-	defer copyBuffers.Put(buf)
 	control := http.NewResponseController(w)
 	sent := false
 	for from < to {
 		v := f.view()
 		if v.gen != gen && sent || v.done && v.err != nil {
-			m.abort()
+			m.abort() // what was sent was taken back
 		}
 		gen = v.gen
-		n := min(v.sendable(to)-from, int64(len(buf)))
+		n := min(v.sendable(to)-from, maxPiece)
 		if n <= 0 {
 			if sent {
 				_ = control.Flush() // what is there is of use now
@@ -142,22 +146,18 @@ func (m *Mirror) follow(w http.ResponseWriter, r *http.Request, f *flight, gen i
 				return false
 			}
 		}
-		got, err := v.readAt(buf[:n], from)
-		if f.view().gen != gen {
-			continue // the bytes were taken back while they were read
-		}
-		if err != nil {
-			m.config.Log.Error("cannot read a file that is on its way", "error", err)
-			m.abort()
-		}
 		_ = control.SetWriteDeadline(time.Now().Add(grace))
-		wrote, err := w.Write(buf[:got])
-		m.count.bytesServed.Add(int64(wrote))
-		if err != nil {
+		wrote, err := sendPayload(w, r, &payload{file: v.file, fd: int(v.file.Fd()), at: from, size: n})
+		m.count.bytesServed.Add(wrote)
+		from += wrote
+		sent = sent || wrote > 0
+		if err != nil && f.view().gen == gen {
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				m.config.Log.Error("a file that is on its way has become shorter", "path", f.path)
+				m.abort()
+			}
 			return false
 		}
-		from += int64(wrote)
-		sent = true
 	}
 	return true
 }
