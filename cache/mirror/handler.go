@@ -212,7 +212,7 @@ func (m *Mirror) servePath(w http.ResponseWriter, r *http.Request, up *upstream,
 	if snap != nil {
 		t, err = m.resolveFrozen(r.Context(), up, path, snap)
 	} else {
-		t, err = m.resolve(r.Context(), r.RemoteAddr, up, path)
+		t, err = m.resolve(r.Context(), clientOf(r), up, path)
 	}
 	switch {
 	case errors.Is(err, errUnnamed) && !m.offline.Load():
@@ -224,6 +224,16 @@ func (m *Mirror) servePath(w http.ResponseWriter, r *http.Request, up *upstream,
 	default:
 		m.serveTarget(w, r, t)
 	}
+}
+
+// clientOf names the client whose metadata must be of one set, as bindings do:
+// its connection or, where a proxy tells, whom that asks for. What it tells need
+// not be true: it chooses between sets that anyone is served.
+func clientOf(r *http.Request) string {
+	if behind := r.Header.Get("X-Forwarded-For"); behind != "" {
+		return "for " + behind[:min(len(behind), 256)] + ":0"
+	}
+	return r.RemoteAddr
 }
 
 // checkPath refuses what could lead elsewhere, or be read in two ways.

@@ -292,7 +292,7 @@ func (up *upstream) known(names []string) []*root {
 }
 
 // bindings remember for a while which set a client has begun with. A client is
-// a connection, or failing that a host.
+// a connection, or failing that a host: "host:port" in either case.
 type bindings struct {
 	mu sync.Mutex
 	m  map[bindingKey]binding
