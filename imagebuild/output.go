@@ -29,6 +29,8 @@ type format struct {
 	file func(ctx context.Context, f *os.File, img *Image, o spec.Output) (int64, error)
 	// directory writes a directory, of one image or more.
 	directory func(ctx context.Context, path string, images []*Image, o spec.Output) error
+	// parents says that the directories above it are made, too.
+	parents bool
 	// many says that several images, of different architectures, go into one.
 	many bool
 	// whole says that the writer compresses by itself.
@@ -42,7 +44,7 @@ var formats = []format{
 	{name: "manifest", stream: writeManifest},
 	{name: "docker", stream: writeDocker, whole: true},
 	{name: "dir", directory: writeDir},
-	{name: "oci", directory: writeOCI, many: true, whole: true},
+	{name: "oci", directory: writeOCI, parents: true, many: true, whole: true},
 	{name: "disk", file: writeDisk},
 	{name: "iso", file: writeISO},
 	{name: "ext4", file: writeFileSystem},
@@ -68,16 +70,12 @@ func Write(ctx context.Context, images []*Image, o spec.Output, stdout io.Writer
 	if err != nil {
 		return err
 	}
-	if len(images) > 1 && !f.many {
-		return fmt.Errorf("an output of the type %s holds one architecture, and there are %d locks; write an oci one, or build each by itself", o.Type, len(images))
+	if err := f.fits(o, len(images)); err != nil {
+		return err
 	}
-	switch {
-	case f.directory != nil && o.Dest == "-":
-		return fmt.Errorf("an output of the type %s is a directory and cannot go to standard output", o.Type)
+	switch dest := filepath.Clean(o.Dest); {
 	case f.directory != nil:
-		err = f.directory(ctx, filepath.Clean(o.Dest), images, o)
-	case f.file != nil && o.Dest == "-":
-		return fmt.Errorf("an output of the type %s is not written in order and cannot go to standard output", o.Type)
+		err = inNew(dest, func() error { return f.directory(ctx, dest, images, o) })
 	case o.Dest == "-":
 		err = writeStream(ctx, f, stdout, images[0], o)
 	default:

@@ -27,6 +27,9 @@ type usageError struct {
 
 // Error is one short sentence, and where to read on.
 func (e *usageError) Error() string {
+	if e.command == "" { // what is wrong is in a file, not in the command
+		return e.reason
+	}
 	return fmt.Sprintf("%s; run \"%s --help\"", e.reason, e.command)
 }
 

@@ -88,7 +88,10 @@ func (s *session) imageBuild() error {
 			return s.usagef("%v", err)
 		}
 	}
-	if err := s.asRoot(); err != nil {
+	if err := s.asOwner(sp); err != nil {
+		return err
+	}
+	if err := s.checkPlaces(sp, dir); err != nil {
 		return err
 	}
 	images, end, err := s.assemble(sp, dir)
@@ -127,7 +130,7 @@ func (s *session) imageExplain() error {
 	if err != nil {
 		return err
 	}
-	if err := s.asRoot(); err != nil {
+	if err := s.asOwner(sp); err != nil {
 		return err
 	}
 	images, end, err := s.assemble(sp, dir)
@@ -207,7 +210,7 @@ func (s *session) imageSpec() (sp *spec.Spec, dir string, err error) {
 			return nil, "", fmt.Errorf("read the spec: %w", err)
 		}
 		if sp, err = spec.Parse(name, data); err != nil {
-			return nil, "", err
+			return nil, "", &usageError{reason: err.Error()}
 		}
 		dir = filepath.Dir(name)
 		for _, locks := range [][]string{sp.Locks, sp.OCI.Layers} {

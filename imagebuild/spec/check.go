@@ -41,6 +41,9 @@ func (s *Spec) Check() error {
 
 // check returns what is wrong and the YAML path where.
 func (s *Spec) check() (at string, err error) {
+	if s.Version == 0 {
+		return "$.version", errors.New("it is not said for which version of specs this was written; begin it with \"version: 1\"")
+	}
 	if s.Version != 1 {
 		return "$.version", fmt.Errorf("version %d of specs is not known; this samebits reads version 1", s.Version)
 	}
