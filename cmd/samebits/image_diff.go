@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -75,7 +76,7 @@ func (s *session) imageDiff() (err error) {
 	}
 	found, err := inspect.DiffAll(s.ctx, parts[0], parts[1])
 	if err != nil {
-		return err
+		return s.nameUnread(parts, err)
 	}
 	list := []imageDifference{}
 	for _, d := range found {
@@ -90,6 +91,18 @@ func (s *session) imageDiff() (err error) {
 	}
 	if err == nil && len(list) > 0 && s.Bool("exit-code") {
 		return errDiffers
+	}
+	return err
+}
+
+// nameUnread says which of the images it is whose files cannot be read.
+func (s *session) nameUnread(parts []*inspect.Part, err error) error {
+	for i, p := range parts {
+		if files, ferr := p.Files(); ferr == nil {
+			if _, terr := files.Tree(s.ctx); terr != nil && errors.Is(err, terr) {
+				return fmt.Errorf("%s: %w", s.Args().Get(i), err)
+			}
+		}
 	}
 	return err
 }

@@ -22,6 +22,8 @@ type shown struct {
 	Files      *shownFiles     `json:"files,omitempty"`
 	Problem    string          `json:"problem,omitempty"`
 	Parts      []*shown        `json:"parts,omitempty"`
+
+	problem error
 }
 
 // shownFiles sums up the files of a part.
@@ -58,7 +60,8 @@ func (a shownAttributes) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// showImage tells what a part is, and all that is in it.
+// showImage tells what a part is, and all that is in it. The error is that of
+// the part itself.
 func (s *session) showImage(name string, part *inspect.Part) error {
 	out, err := s.shownOf(part)
 	if err != nil {
@@ -78,7 +81,7 @@ func (s *session) showImage(name string, part *inspect.Part) error {
 	if err != nil {
 		return err
 	}
-	return part.Problem
+	return out.problem
 }
 
 func (s *session) shownOf(p *inspect.Part) (*shown, error) {
@@ -107,7 +110,7 @@ func (s *session) shownOf(p *inspect.Part) (*shown, error) {
 		return nil, err
 	}
 	if problem != nil {
-		out.Problem = problem.Error()
+		out.Problem, out.problem = problem.Error(), problem
 	}
 	out.Attributes = p.Attributes // reading the tree may have added some
 	for _, q := range p.Parts {
