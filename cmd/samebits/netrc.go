@@ -49,8 +49,9 @@ func (s *session) netrc() netrcLogins {
 	return parseNetrc(string(data))
 }
 
-// parseNetrc reads the words of a netrc file as ftp(1) describes it. The first
-// login for a host holds; macros end at an empty line and are passed over.
+// parseNetrc reads the words of a netrc file as ftp(1) describes it: they may
+// be spread over lines. The first login for a host holds; macros end at an
+// empty line and are passed over.
 func parseNetrc(text string) netrcLogins {
 	logins := netrcLogins{}
 	var host string
@@ -63,37 +64,40 @@ func parseNetrc(text string) netrcLogins {
 		open, host, login = false, "", web.Login{}
 	}
 	inMacro := false
+	wants := "" // the word whose value comes next, perhaps on another line
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
-		if inMacro || len(words) == 0 || strings.HasPrefix(words[0], "#") {
+		if inMacro || len(words) == 0 || wants == "" && strings.HasPrefix(words[0], "#") {
 			inMacro = inMacro && len(words) > 0
 			continue
 		}
-		for i := 0; i < len(words); i++ {
-			value := ""
-			if i+1 < len(words) {
-				value = words[i+1]
-			}
-			switch words[i] {
+		for _, word := range words {
+			switch wants {
 			case "machine":
-				keep()
-				open, host = true, strings.ToLower(value)
-				i++
-			case "default":
-				keep()
-				open = true
+				open, host = true, strings.ToLower(word)
 			case "login":
-				login.User = value
-				i++
+				login.User = word
 			case "password":
-				login.Password = value
-				i++
-			case "account":
-				i++
-			case "macdef":
+				login.Password = word
+			}
+			if wants != "" {
+				wants = ""
+				continue
+			}
+			switch word {
+			case "machine", "macdef", "default":
 				keep()
+			}
+			switch word {
+			case "default":
+				open = true
+			case "machine", "login", "password", "account":
+				wants = word
+			case "macdef":
 				inMacro = true
-				i = len(words)
+			}
+			if inMacro {
+				break // its name ends the line
 			}
 		}
 	}

@@ -62,6 +62,19 @@ func TestNetrc(t *testing.T) {
 	}
 }
 
+// TestNetrcOverLines has a host on the line after its keyword. The login must
+// not become that of all hosts.
+func TestNetrcOverLines(t *testing.T) {
+	got := parseNetrc("machine\n  a.example\nlogin\n\tann password\ns3\nmachine b.example login bob")
+	want := netrcLogins{"a.example": {User: "ann", Password: "s3"}, "b.example": {User: "bob"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+	if l, ok := parseNetrc("machine").find("x.example"); ok {
+		t.Errorf("found %v", l)
+	}
+}
+
 func FuzzParseNetrc(f *testing.F) {
 	f.Add("machine a login b password c\nmacdef x\n\ndefault login d")
 	f.Fuzz(func(t *testing.T, text string) { parseNetrc(text) })
