@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -147,10 +148,15 @@ func (s *session) tellTroubles(r *fetch.Report) {
 	}
 }
 
-// tellFailed lists each file that could not be had and what each source said.
+// tellFailed lists the files that could not be had and what each source said.
 func (s *session) tellFailed(r *fetch.Report) error {
-	for _, f := range r.Failed {
-		s.line(s.paint("31", "not found:") + " " + printable(f.Error()))
+	const few = 6
+	if s.verbose || len(r.Failed) <= few {
+		for _, f := range r.Failed {
+			s.line(s.paint("31", "not found:") + " " + printable(f.Error()))
+		}
+	} else {
+		s.tellManyFailed(r.Failed)
 	}
 	remedy := "name another place with --source"
 	if s.Bool("offline") {
@@ -158,4 +164,33 @@ func (s *session) tellFailed(r *fetch.Report) error {
 	}
 	return missingf("%s of %d could not be had, %d are in the cache; %s",
 		count(len(r.Failed), "file"), len(r.Failed)+len(r.Fetched)+r.Present, len(r.Fetched)+r.Present, remedy)
+}
+
+// tellManyFailed tells of many files by what was said of them, which most of
+// them have in common: a network that is down says the same of all.
+func (s *session) tellManyFailed(failed []fetch.Failure) {
+	const most = 5 // reasons
+	var reasons []string
+	files := map[string][]string{}
+	for _, f := range failed {
+		path := f.Entry.Path
+		why := strings.ReplaceAll(strings.TrimPrefix(f.Error(), path+": "), path, "…")
+		if files[why] == nil {
+			reasons = append(reasons, why)
+		}
+		files[why] = append(files[why], path)
+	}
+	slices.SortStableFunc(reasons, func(a, b string) int { return len(files[b]) - len(files[a]) })
+	label, left := s.paint("31", "not found:"), 0
+	for i, why := range reasons {
+		if i >= most {
+			left += len(files[why])
+			continue
+		}
+		s.line(fmt.Sprintf("%s %s (%s): %s", label, count(len(files[why]), "file"), printable(why), printable(s.some(files[why]))))
+	}
+	if left > 0 {
+		s.line(fmt.Sprintf("%s %s for other reasons", label, count(left, "file")))
+	}
+	s.say("hint: --verbose lists each file")
 }
