@@ -310,6 +310,20 @@ func TestInstallWithoutAnAPK(t *testing.T) {
 	}
 }
 
+// TestNewToolInOddPlace has a root whose name would match nothing as a pattern.
+func TestNewToolInOddPlace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[a]")
+	put(t, filepath.Join(dir, "sbin/apk"), "")
+	put(t, filepath.Join(dir, "lib/ld-musl-x86_64.so.1"), "")
+	tool, err := newTool(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, last := tool.command[0], tool.command[len(tool.command)-1]; first != dir+"/lib/ld-musl-x86_64.so.1" || last != dir+"/sbin/apk" {
+		t.Errorf("runs %q", tool.command)
+	}
+}
+
 func TestMendWorld(t *testing.T) {
 	p := &plan{world: []string{"zlib", "busybox>1", "a"}, explicit: []string{"new"}, asked: []string{"busybox=2-r0", "new=1-r0", "dep=3-r0", "zlib=1-r0"}}
 	now := []string{"a", "busybox=2-r0", "dep=3-r0", "meanwhile", "new=1-r0", "zlib=1-r0"}

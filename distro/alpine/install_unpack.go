@@ -84,8 +84,9 @@ func toolJobs(jobs []*job) []*job {
 func newTool(dir string) (*tool, error) {
 	find := func(patterns ...string) string {
 		for _, p := range patterns {
-			if found, _ := filepath.Glob(filepath.Join(dir, p)); len(found) > 0 {
-				return found[0]
+			// The directory's own name is no pattern.
+			if found, _ := fs.Glob(os.DirFS(dir), p); len(found) > 0 {
+				return filepath.Join(dir, found[0])
 			}
 		}
 		return ""
