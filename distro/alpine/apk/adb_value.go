@@ -65,6 +65,13 @@ func (t *adbTree) number(offset, n int) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
+// count returns a number of things that lie in the block. One that is larger
+// than the block is cut down to what is still larger, and so fits an int of 32
+// bits.
+func (t *adbTree) count(offset, width int) int {
+	return int(min(t.number(offset, width), uint64(len(t.data))+1))
+}
+
 // spend counts what is read.
 func (t *adbTree) spend(n int) {
 	if t.budget -= int64(n); t.budget < 0 {
@@ -107,7 +114,7 @@ func (t *adbTree) blob(v adbValue) string {
 		t.fail("a value of kind %#x where bytes should be", v.kind())
 		return ""
 	}
-	n := int(t.number(v.offset(), width))
+	n := t.count(v.offset(), width)
 	t.spend(1)
 	return t.at(v.offset()+width, n)
 }
@@ -122,7 +129,7 @@ func (t *adbTree) object(v adbValue) adbObject {
 		t.fail("a value of kind %#x where an object should be", k)
 		return o
 	}
-	n := int(t.number(v.offset(), 4)) // with the count itself
+	n := t.count(v.offset(), 4) // with the count itself
 	o.slots = t.at(v.offset(), 4*min(n, len(t.data)))
 	t.spend(16)
 	return o
