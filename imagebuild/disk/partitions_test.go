@@ -375,6 +375,23 @@ func TestNoMount(t *testing.T) {
 	}
 }
 
+// TestMadeMountPoints has directories that the image does not have, on the root
+// and on the partition, which are as those of the type mostly are.
+func TestMadeMountPoints(t *testing.T) {
+	f, l := open(t, plain(t), disk.Options{Free: size(8 << 20), Partitions: []disk.Partition{{Type: "tmp", Size: 16 << 20}, {Type: "srv", Size: 16 << 20}}})
+	root := read(t, f, disk.Ext4, l.Partitions[2])
+	for path, want := range map[string]tree.Mode{"var": 0o755, "var/tmp": 0o1777, "srv": 0o755} {
+		if n, ok := root.Lookup(path); !ok || n.Mode() != tree.Directory|want {
+			t.Errorf("%s is there: %t, with the mode %o", path, ok, n.Mode())
+		}
+	}
+	for i, want := range []tree.Mode{0o1777, 0o755} {
+		if got := read(t, f, disk.Ext4, l.Partitions[i]).Root().Mode(); got != tree.Directory|want {
+			t.Errorf("the root of partition %d has the mode %o", i+1, got)
+		}
+	}
+}
+
 // sink takes what is written.
 type sink struct{}
 
