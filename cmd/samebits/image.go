@@ -328,7 +328,7 @@ func (s *session) assembleOne(c *cache.Cache, sp *spec.Spec, dir, name string, l
 	}
 	assembler, ok := family.(distro.Assembler)
 	if !ok {
-		return nil, fmt.Errorf("%s: images of %s cannot be built yet", name, family.Traits().Family)
+		return nil, fmt.Errorf("%s: images of %s cannot be built yet; into an empty directory they can be installed with samebits lock install --root", name, family.Traits().Family)
 	}
 	for _, l := range append([]*lockfile.Lock{lock}, layers...) {
 		reqs := slices.DeleteFunc(requests(l, l.Entries), func(r fetch.Request) bool { return c.Has(r.Entry.Digest) })

@@ -58,8 +58,11 @@ func (s *session) pushImages(images []*imagebuild.Image, o spec.Output, sink *oc
 	if len(report.Failed) > 0 {
 		s.tellUnsent(report.Failed)
 	}
-	if err != nil {
-		return fmt.Errorf("push to %s: %w", o.Dest, err)
+	switch n := len(report.Failed); {
+	case n > 0 && len(report.Left) == 0:
+		return fmt.Errorf("push to %s: %d of %s could not be sent, so the image was not published; build again to send what is left", o.Dest, n, count(n+report.Sent+report.Present, "blob"))
+	case err != nil:
+		return fmt.Errorf("the image was not published: %w", err)
 	}
 	s.say("%s sent to %s, %s in %s; %d had been there", count(report.Sent, "blob"), sink.Name(), size(report.Bytes), took(time.Since(begun)), report.Present)
 	return s.writeOutput("-", []byte(strings.TrimSpace(sink.Published().String())+"\n"))
