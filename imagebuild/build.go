@@ -41,7 +41,9 @@ type Plan struct {
 	// Output receives what scripts print; nil keeps it for the error of one
 	// that fails.
 	Output io.Writer
-	// Limits bound each command that runs in the sandbox.
+	// Limits bound each command that runs in the sandbox. Bytes bound the
+	// contents of the root as they are laid out, too; where they are 0, those
+	// have seven eighths of what the file system has free.
 	Limits sandbox.Limits
 	// Store keeps assembled roots for other builds; nil for none. The image
 	// does not depend on it.

@@ -82,17 +82,17 @@ func (p *Plan) assemble(ctx context.Context, img *Image) (root, error) {
 		a.Parallel = 2
 	}
 	if p.Spec.NoScripts {
-		spool, err := img.spool()
+		spool, err := p.spool(img)
 		if err != nil {
 			return nil, err
 		}
 		m := target.NewMemory(spool)
 		a.Root = m
 		if err = p.Assembler.Assemble(ctx, a); !errors.Is(err, target.ErrWantsDisk) {
-			return m, err
+			return m, p.explainRoom(err)
 		}
 	}
-	dir, err := img.onDisk()
+	dir, err := p.onDisk(img)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,28 @@ func (p *Plan) assemble(ctx context.Context, img *Image) (root, error) {
 	if !p.Spec.NoScripts {
 		a.Run = p.runner(dir, img.Epoch)
 	}
-	return dir, p.Assembler.Assemble(ctx, a)
+	return dir, p.explainRoom(p.Assembler.Assemble(ctx, a))
+}
+
+// room is how much all contents of a root may take.
+func (p *Plan) room(img *Image) (int64, error) {
+	if p.Limits.Bytes > 0 {
+		return p.Limits.Bytes, nil
+	}
+	return target.Room(img.temp)
+}
+
+// explainRoom says what to do where there is too little room.
+func (p *Plan) explainRoom(err error) error {
+	var room *target.RoomError
+	if !errors.As(err, &room) {
+		return err
+	}
+	where := p.Temp
+	if where == "" {
+		where = os.TempDir()
+	}
+	return fmt.Errorf("%w; the root is made in %s: for more, set TMPDIR to a directory on a disk with more room", err, where)
 }
 
 // customise adds what the spec names. Only commands need a root on disk.
@@ -108,7 +129,7 @@ func (p *Plan) customise(ctx context.Context, img *Image, base *tree.Tree, dir *
 	c := &customising{plan: p, epoch: img.Epoch}
 	s := p.Spec
 	if len(s.Run)+len(s.Services.Enable)+len(s.Services.Disable) == 0 || s.NoScripts {
-		spool, err := img.spool()
+		spool, err := p.spool(img)
 		if err != nil {
 			return nil, err
 		}
@@ -124,11 +145,11 @@ func (p *Plan) customise(ctx context.Context, img *Image, base *tree.Tree, dir *
 	img.saving.Wait()
 	if dir == nil {
 		var err error
-		if dir, err = img.onDisk(); err != nil {
+		if dir, err = p.onDisk(img); err != nil {
 			return nil, err
 		}
 		if err := dir.Fill(ctx, base); err != nil {
-			return nil, err
+			return nil, p.explainRoom(err)
 		}
 	} else if err := dir.Settle(ctx, base); err != nil {
 		return nil, err
@@ -141,8 +162,12 @@ func (p *Plan) customise(ctx context.Context, img *Image, base *tree.Tree, dir *
 }
 
 // onDisk makes an empty root on disk.
-func (i *Image) onDisk() (*target.Dir, error) {
-	path, err := os.MkdirTemp(i.temp, "root")
+func (p *Plan) onDisk(img *Image) (*target.Dir, error) {
+	room, err := p.room(img)
+	if err != nil {
+		return nil, err
+	}
+	path, err := os.MkdirTemp(img.temp, "root")
 	if err != nil {
 		return nil, err
 	}
@@ -150,18 +175,25 @@ func (i *Image) onDisk() (*target.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.roots = append(i.roots, dir)
+	dir.Bound(room)
+	img.roots = append(img.roots, dir)
 	return dir, nil
 }
 
 // spool makes a place for contents: a file without a name.
-func (i *Image) spool() (*target.Spool, error) {
-	f, err := os.OpenFile(filepath.Join(i.temp, "contents"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+func (p *Plan) spool(img *Image) (*target.Spool, error) {
+	room, err := p.room(img)
 	if err != nil {
 		return nil, err
 	}
-	i.files = append(i.files, f)
-	return target.NewSpool(f), os.Remove(f.Name())
+	f, err := os.OpenFile(filepath.Join(img.temp, "contents"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	img.files = append(img.files, f)
+	spool := target.NewSpool(f)
+	spool.Bound(room)
+	return spool, os.Remove(f.Name())
 }
 
 // runner runs steps in the sandbox, in a root on disk.

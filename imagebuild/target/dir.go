@@ -31,6 +31,7 @@ type Dir struct {
 	devices map[string]distro.File // by path: what is not on disk
 	fresh   []fresh                // contents that nobody has hashed
 	digests map[uint64]hashed      // by inode
+	room    room
 }
 
 // maxParents is how many directories are kept open.
@@ -271,6 +272,9 @@ func (d *Dir) create(dir int, base string, f distro.File, content io.Reader) err
 }
 
 func (d *Dir) createRegular(dir int, base string, f distro.File, content io.Reader) (err error) {
+	if err := d.room.take(f.Size); err != nil {
+		return err
+	}
 	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err

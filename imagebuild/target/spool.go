@@ -19,6 +19,7 @@ type Spool struct {
 	end     int64  // of what is in the file
 	pending []byte // what comes after it
 	buffer  []byte // of Keep
+	bound   int64  // of all; 0 for none
 }
 
 // pendingBytes is how much is written at a time.
@@ -40,6 +41,9 @@ func (s *Spool) Keep(r io.Reader) (tree.Content, int64, tree.Digest, error) {
 	for {
 		n, err := r.Read(s.buffer)
 		h.Write(s.buffer[:n])
+		if s.bound > 0 && s.end+int64(len(s.pending)+n) > s.bound {
+			return nil, 0, tree.Digest{}, &RoomError{s.bound}
+		}
 		if len(s.pending)+n > pendingBytes {
 			if err := s.flush(); err != nil {
 				return nil, 0, tree.Digest{}, err
