@@ -221,6 +221,9 @@ func (v view) sendable(end int64) int64 {
 
 // fetch fills in the file and returns its digest.
 func (f *flight) fetch(ctx context.Context, m *Mirror) (lockfile.Digest, error) {
+	if err := ctx.Err(); err != nil {
+		return f.want.digest, err // the mirror is closed
+	}
 	if f.want.digest.IsZero() {
 		return f.fetchIdentity(ctx, m)
 	}

@@ -33,7 +33,7 @@ type Mirror struct {
 
 	ctx        context.Context // ends when the Mirror is closed
 	stop       context.CancelFunc
-	background sync.WaitGroup
+	background crew
 
 	flightMu sync.Mutex
 	flights  map[string]*flight
