@@ -3,6 +3,7 @@ package distro
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net/url"
 	"strings"
@@ -280,4 +281,12 @@ func (e *Events) Stepping(message string) {
 	if e != nil && e.Step != nil {
 		e.Step(message)
 	}
+}
+
+// CountPackages is "1 package" or "2 packages", for what is told of them.
+func CountPackages(n int) string {
+	if n == 1 {
+		return "1 package"
+	}
+	return fmt.Sprintf("%d packages", n)
 }

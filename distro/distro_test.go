@@ -54,3 +54,11 @@ func TestErrorsNameWhatMatters(t *testing.T) {
 		}
 	}
 }
+
+func TestCountPackages(t *testing.T) {
+	for n, want := range map[int]string{0: "0 packages", 1: "1 package", 2: "2 packages"} {
+		if got := distro.CountPackages(n); got != want {
+			t.Errorf("%d: %s", n, got)
+		}
+	}
+}

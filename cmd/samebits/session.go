@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/samebits/samebits/distro"
 	"github.com/urfave/cli/v2"
@@ -64,11 +65,12 @@ func (s *session) line(text string) {
 	fmt.Fprintln(s.lines, text)
 }
 
-// printable replaces control characters but line ends and tabs: what sources
-// and packages say of themselves must not steer a terminal.
+// printable replaces control characters but line ends and tabs, and what turns
+// the order of reading: what sources and packages say of themselves must
+// neither steer a terminal nor look like something else there.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if (r < ' ' && r != '\n' && r != '\t') || (r >= 0x7f && r < 0xa0) {
+		if (r < ' ' && r != '\n' && r != '\t') || (r >= 0x7f && r < 0xa0) || unicode.Is(unicode.Bidi_Control, r) {
 			return '�'
 		}
 		return r
@@ -148,5 +150,9 @@ func took(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
-	return d.Round(time.Second).String()
+	seconds := int64(d.Round(time.Second) / time.Second)
+	if seconds < 60 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return fmt.Sprintf("%d min %d s", seconds/60, seconds%60)
 }

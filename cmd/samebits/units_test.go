@@ -21,6 +21,16 @@ func TestSize(t *testing.T) {
 	}
 }
 
+func TestTook(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0.0 s", 3040 * time.Millisecond: "3.0 s", 28400 * time.Millisecond: "28 s", 59600 * time.Millisecond: "1 min 0 s", 3725 * time.Second: "62 min 5 s",
+	} {
+		if got := took(d); got != want {
+			t.Errorf("took(%s) = %s, want %s", d, got, want)
+		}
+	}
+}
+
 func TestParseAgeAndSize(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"90s": 90 * time.Second, "12h": 12 * time.Hour, "30d": 720 * time.Hour, "4w": 672 * time.Hour,
@@ -127,7 +137,7 @@ func TestNewerThan(t *testing.T) {
 }
 
 func TestPrintable(t *testing.T) {
-	if got := printable("a\x1b[31mb\nc\td\u009be"); got != "a�[31mb\nc\td�e" {
+	if got := printable("a\x1b[31mb\nc\td\u009be\u202ef"); got != "a�[31mb\nc\td�e�f" {
 		t.Errorf("%q", got)
 	}
 }

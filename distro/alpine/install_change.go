@@ -41,7 +41,7 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, p *plan) err
 		if tx.DryRun {
 			return t.run(append(args, p.asked...))
 		}
-		s.events.Stepping(fmt.Sprintf("installing %d packages with apk", len(p.jobs)))
+		s.events.Stepping(fmt.Sprintf("installing %s with apk", distro.CountPackages(len(p.jobs))))
 		return errors.Join(t.run(append(args, p.asked...)), s.restoreWorld(p))
 	})
 }

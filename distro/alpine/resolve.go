@@ -54,7 +54,7 @@ func (Distro) Resolve(ctx context.Context, req distro.ResolveRequest) (*distro.L
 	if err != nil {
 		return nil, err
 	}
-	r.Events.Stepping(fmt.Sprintf("hashing %d packages", len(packages)))
+	r.Events.Stepping("hashing " + distro.CountPackages(len(packages)))
 	return r.locate(ctx, goal, packages)
 }
 

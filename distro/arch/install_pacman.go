@@ -49,7 +49,7 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, jobs []*job)
 			args = append(args, "--print", "--print-format", "%n %v")
 			r.out = io.Discard
 		} else {
-			s.events.Stepping(fmt.Sprintf("installing %d packages with pacman", len(jobs)))
+			s.events.Stepping(fmt.Sprintf("installing %s with pacman", distro.CountPackages(len(jobs))))
 		}
 		for _, j := range jobs {
 			args = append(args, path.Join(r.stage, j.file()))

@@ -45,7 +45,7 @@ func (Distro) Resolve(ctx context.Context, req distro.ResolveRequest) (*distro.L
 	if err != nil {
 		return nil, err
 	}
-	r.Events.Stepping(fmt.Sprintf("verifying %d packages", len(packages)))
+	r.Events.Stepping("verifying " + distro.CountPackages(len(packages)))
 	return r.locate(ctx, s, packages)
 }
 

@@ -55,7 +55,7 @@ func (r *resolution) solve(ctx context.Context, s *shop, wanted []string) ([]dis
 	if err != nil {
 		return nil, err
 	}
-	r.Events.Stepping(fmt.Sprintf("verifying pacman, %d packages", len(closure)))
+	r.Events.Stepping(fmt.Sprintf("verifying pacman, %s", distro.CountPackages(len(closure))))
 	located, err := r.locate(ctx, s, closure)
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (r *resolution) ask(ctx context.Context, bench distro.Bench, s *shop, wante
 	if err := distro.MakeDir(bench, goalDir+"/var/cache/pacman/pkg"); err != nil {
 		return nil, err
 	}
-	r.Events.Stepping(fmt.Sprintf("having pacman resolve %d packages", len(wanted)))
+	r.Events.Stepping(fmt.Sprintf("having pacman resolve %s", distro.CountPackages(len(wanted))))
 	root := "/" + goalDir
 	args := []string{
 		"/usr/bin/pacman", "--root", root, "--dbpath", root + "/" + defaultDBPath, "--config", root + "/" + configFile,

@@ -81,7 +81,7 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, m manager, j
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s.events.Stepping(fmt.Sprintf("installing %d packages with %s", len(jobs), m.name))
+		s.events.Stepping(fmt.Sprintf("installing %s with %s", distro.CountPackages(len(jobs)), m.name))
 		installed := m.install(r, jobs)
 		return errors.Join(installed, restoreHolds(r, before))
 	})

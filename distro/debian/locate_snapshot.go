@@ -61,7 +61,7 @@ func (s *System) searchPast(ctx context.Context, req distro.LocateRequest, packa
 	if len(h.suites) == 0 || len(packages) == 0 {
 		return nil, h.reasons
 	}
-	h.events.Stepping(fmt.Sprintf("asking %s for %d packages that are in no current index; it is slow and shared by all, so this is done gently. A mirror of one's own, or keeping the .deb files, would spare it", h.hosts(), len(packages)))
+	h.events.Stepping(fmt.Sprintf("asking %s for %s, in no current index; it is slow and shared by all, so this is done gently. A mirror of one's own, or keeping the .deb files, would spare it", h.hosts(), distro.CountPackages(len(packages))))
 	h.run(ctx, s.installTimes(packages))
 	return h.found, h.reasons
 }

@@ -164,7 +164,7 @@ func (r *resolving) ask(ctx context.Context, bench distro.Bench, goal *shop, wan
 	if r.Recommends {
 		recommends = "true"
 	}
-	r.Events.Stepping(fmt.Sprintf("having apt resolve %d packages", len(wanted)))
+	r.Events.Stepping(fmt.Sprintf("having apt resolve %s", distro.CountPackages(len(wanted))))
 	args := []string{"/usr/bin/apt-get", "-q", "-y", "--simulate", "--no-remove", "-o", "APT::Install-Recommends=" + recommends, "install", "--"}
 	out, err := bench.Run(ctx, distro.Step{Args: append(args, wanted...), Env: []string{"APT_CONFIG=/etc/apt/apt.conf", "DEBIAN_FRONTEND=noninteractive"}})
 	if err != nil {

@@ -48,7 +48,7 @@ func (s *System) change(ctx context.Context, tx distro.Transaction, set jobSet) 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s.events.Stepping(fmt.Sprintf("installing %d packages with rpm", len(set.all())))
+		s.events.Stepping(fmt.Sprintf("installing %s with rpm", distro.CountPackages(len(set.all()))))
 		return set.install(r)
 	})
 }
