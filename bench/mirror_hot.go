@@ -119,8 +119,9 @@ func parseWrk(text string) (float64, error) {
 	return strconv.ParseFloat(m[1], 64)
 }
 
-// measureStart starts the mirror with all its files, and again, and prints how
-// long it takes until it answers.
+// measureStart starts the mirror with all its files, and kills it again and
+// again, while wrk asks for a file. It prints how long it takes each time until
+// the next one answers.
 func (b *bench) measureStart(s *served, a *archive) error {
 	if _, err := s.run(); err != nil {
 		return err
@@ -133,15 +134,30 @@ func (b *bench) measureStart(s *served, a *archive) error {
 	}
 	var took []float64
 	for range b.rounds {
-		s.running.end()
-		t, err := s.run()
+		t, err := s.killed()
 		if err != nil {
 			return err
 		}
 		took = append(took, t.Seconds())
 	}
-	fmt.Fprintf(b.out, "With %d files in its store the mirror answers %.3f s after it was started (%.3f – %.3f s).\n\n", stockCount, middle(took), slices.Min(took), slices.Max(took))
+	fmt.Fprintf(b.out, "With %d files in its store the mirror answers %.3f s after it was killed under load, by SIGKILL, and started again (%.3f – %.3f s); 1 s is wanted at most.\n\n", stockCount, middle(took), slices.Min(took), slices.Max(took))
 	return nil
+}
+
+// killed kills the mirror while wrk asks for a file of it, starts it again and
+// returns how long that took.
+func (s *served) killed() (time.Duration, error) {
+	load := pinned("wrk", "--threads", "2", "--connections", strconv.Itoa(hotConnections), "--duration", "60s", s.url+"/"+stockPath(1))
+	if err := load.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		load.Process.Kill()
+		load.Wait()
+	}()
+	time.Sleep(200 * time.Millisecond)
+	s.running.end()
+	return s.run()
 }
 
 // measureMemory has wrk ask for all that the mirror has, and prints what of
