@@ -1,6 +1,7 @@
 // Package iso writes trees as ISO 9660 file systems (ECMA-119, level 3) with Rock
 // Ridge's names and attributes (SUSP 1.12, RRIP 1.12) that PCs boot by El Torito,
-// and reads them back.
+// and reads them back, and what others write: also without Rock Ridge, with
+// directories that it moved, and with files that zisofs compressed.
 //
 // Format version 1: descriptors, path tables, directories, what does not fit into
 // these, boot catalog, boot images, then the contents in the order of the tree,

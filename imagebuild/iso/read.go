@@ -42,8 +42,10 @@ type Volume struct {
 }
 
 // Read reads the file system of at most size bytes that begins at byte 0 of r,
-// which has to stay open while the tree is used. Joliet's names are not read;
-// interleaved files, and directories that were relocated, are errors.
+// which has to stay open while the tree is used. Joliet's names are not read, and
+// interleaved files are errors. Directories that Rock Ridge moved, since they were
+// too deep, are where they belong, and files that zisofs compressed are as they
+// were. More than 256 GiB of these are an error.
 func Read(ctx context.Context, r io.ReaderAt, size int64) (*Volume, error) {
 	p := &reader{ctx: ctx, r: r, size: size, seen: map[int64]bool{}, inodes: map[uint32]string{}}
 	v, err := p.read()
@@ -60,6 +62,7 @@ type reader struct {
 	tree   tree.Builder
 	seen   map[int64]bool    // sectors of directories
 	inodes map[uint32]string // paths of inodes that have several
+	packed int64             // bytes of files that are compressed
 	skip   int               // bytes before Rock Ridge's entries, -1 for none of these
 	open   []pending
 }

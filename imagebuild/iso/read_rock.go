@@ -19,6 +19,9 @@ type rock struct {
 	links  uint32
 	serial uint32
 	there  bool
+	child  int64   // the sector of the directory that is meant, where it was moved
+	moved  bool    // it is one that was moved here
+	packed *zisofs // how the content is compressed, or nil
 }
 
 // root sets the root's attributes, and finds out whether there is Rock Ridge.
@@ -108,8 +111,15 @@ func (k *rock) area(b []byte) (next *[3]uint32, err error) {
 			if err := k.symlink(e[1:]); err != nil {
 				return nil, err
 			}
-		case letters == "CL" || letters == "PL" || letters == "RE":
-			return nil, errors.New("a directory was relocated, which is not read")
+		case letters == "CL" && len(e) >= 4:
+			k.child = int64(le.Uint32(e))
+		case letters == "RE":
+			k.moved = true
+		case (letters == "ZF" || letters == "Z2") && len(e) >= 12:
+			var err error
+			if k.packed, err = parseZisofs(e); err != nil {
+				return nil, err
+			}
 		case letters == "ST":
 			return next, nil
 		}
@@ -165,6 +175,14 @@ func (p *reader) entry(dir, id string, record []byte, parts []place) error {
 	if err != nil {
 		return err
 	}
+	if k.moved {
+		return nil // it is met where it was
+	}
+	if k.child > 0 {
+		if record, parts, err = p.relocated(k, parts); err != nil {
+			return err
+		}
+	}
 	isDir := record[25]&flagDirectory != 0
 	n := k.inode
 	if !k.there {
@@ -193,6 +211,11 @@ func (p *reader) entry(dir, id string, record []byte, parts []place) error {
 		if err := p.content(&n, record, parts); err != nil {
 			return err
 		}
+		if k.packed != nil {
+			if err := p.unpack(&n, k.packed); err != nil {
+				return err
+			}
+		}
 	case n.Mode.Type() == tree.Symlink:
 		n.Target = k.target.String()
 	}
@@ -203,6 +226,28 @@ func (p *reader) entry(dir, id string, record []byte, parts []place) error {
 		p.inodes[k.serial] = path
 	}
 	return p.tree.Add(path, n)
+}
+
+// relocated is the record of a directory that was moved, since it was too deep,
+// by its own: its name alone is that of where it was.
+func (p *reader) relocated(k *rock, parts []place) ([]byte, []place, error) {
+	b, err := p.sector(k.child)
+	if err != nil {
+		return nil, nil, err
+	}
+	length := int(b[0])
+	if length < 34 || b[32] != 1 || b[33] != 0 || b[25]&flagDirectory == 0 {
+		return nil, nil, fmt.Errorf("the sector %d is not the beginning of a directory", k.child)
+	}
+	record := b[:length]
+	own, err := p.rock(record)
+	if err != nil {
+		return nil, nil, err
+	}
+	k.inode, k.there, k.links = own.inode, own.there, own.links
+	at := placeOf(record)
+	at.sector = k.child
+	return record, []place{at}, nil
 }
 
 func (p *reader) content(n *tree.Inode, record []byte, parts []place) error {

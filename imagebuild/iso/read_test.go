@@ -88,25 +88,31 @@ func TestBadVolumes(t *testing.T) {
 	long, link, file, dir := find(t, good, 21, "NNN"), find(t, good, 21, "LINK"), find(t, good, 20, "X"), find(t, good, 20, "DIR")
 	entry := func(b []byte, at int, letters string) int { return at + bytes.Index(b[at:at+254], []byte(letters)) }
 	for complaint, change := range map[string]func(b []byte) []byte{
-		"the sector 16 is not in it":        func(b []byte) []byte { return b[:16*sector] },
-		"does not begin as one":             func(b []byte) []byte { b[16*sector+3] = 'X'; return b },
-		"blocks of 512":                     func(b []byte) []byte { b[16*sector+129] = 2; return b },
-		"has no primary":                    func(b []byte) []byte { b[16*sector] = 2; return b },
-		"have no end":                       func(b []byte) []byte { return endless(b) },
-		"the sector 4095 is not":            func(b []byte) []byte { le.PutUint32(b[16*sector+158:], 4095); return b },
-		"a record of 33 bytes":              func(b []byte) []byte { b[file] = 33; return b },
-		"a record of 34 bytes":              func(b []byte) []byte { b[file] = 34; return b },
-		"a directory of 4294967295":         func(b []byte) []byte { le.PutUint32(b[dir+10:], 1<<32-1); return b },
-		"are those of another directory":    func(b []byte) []byte { le.PutUint32(b[dir+2:], 20); return b },
-		`the extents of "X.TXT;1" do not e`: func(b []byte) []byte { b[file+25] = 0x80; return b },
-		"is a directory, and is none":       func(b []byte) []byte { b[dir+25] = 0; return b },
-		"it is interleaved":                 func(b []byte) []byte { b[file+26] = 1; return b },
-		"ends at byte":                      func(b []byte) []byte { le.PutUint32(b[file+10:], 1<<20); return b },
-		"bytes at byte 4000 of a sector":    func(b []byte) []byte { le.PutUint32(b[entry(b, long, "CE")+12:], 4000); return b },
-		"the sector 1000 is not":            func(b []byte) []byte { le.PutUint32(b[entry(b, long, "CE")+4:], 1000); return b },
-		"relocated":                         func(b []byte) []byte { copy(b[entry(b, link, "NM"):], "CL"); return b },
-		"its target is cut off":             func(b []byte) []byte { b[entry(b, link, "SL")+6] = 200; return b },
-		"a slash":                           func(b []byte) []byte { b[entry(b, link, "NM")+6] = '/'; return b },
+		"the sector 16 is not in it":         func(b []byte) []byte { return b[:16*sector] },
+		"does not begin as one":              func(b []byte) []byte { b[16*sector+3] = 'X'; return b },
+		"blocks of 512":                      func(b []byte) []byte { b[16*sector+129] = 2; return b },
+		"has no primary":                     func(b []byte) []byte { b[16*sector] = 2; return b },
+		"have no end":                        func(b []byte) []byte { return endless(b) },
+		"the sector 4095 is not":             func(b []byte) []byte { le.PutUint32(b[16*sector+158:], 4095); return b },
+		"a record of 33 bytes":               func(b []byte) []byte { b[file] = 33; return b },
+		"a record of 34 bytes":               func(b []byte) []byte { b[file] = 34; return b },
+		"a directory of 4294967295":          func(b []byte) []byte { le.PutUint32(b[dir+10:], 1<<32-1); return b },
+		"are those of another directory":     func(b []byte) []byte { le.PutUint32(b[dir+2:], 20); return b },
+		`the extents of "X.TXT;1" do not e`:  func(b []byte) []byte { b[file+25] = 0x80; return b },
+		"is a directory, and is none":        func(b []byte) []byte { b[dir+25] = 0; return b },
+		"it is interleaved":                  func(b []byte) []byte { b[file+26] = 1; return b },
+		"ends at byte":                       func(b []byte) []byte { le.PutUint32(b[file+10:], 1<<20); return b },
+		"bytes at byte 4000 of a sector":     func(b []byte) []byte { le.PutUint32(b[entry(b, long, "CE")+12:], 4000); return b },
+		"the sector 1000 is not":             func(b []byte) []byte { le.PutUint32(b[entry(b, long, "CE")+4:], 1000); return b },
+		"the sector 1000 is not in it":       func(b []byte) []byte { return child(b, entry(b, link, "PX"), 1000) },
+		"the sector 16 is not the beginning": func(b []byte) []byte { return child(b, entry(b, link, "PX"), 16) },
+		"sectors are those of another":       func(b []byte) []byte { return child(b, entry(b, link, "PX"), 20) },
+		`compressed in the way "PZ" in blo`: func(b []byte) []byte {
+			copy(b[entry(b, link, "PX"):], "ZF\x10\x01PZ\x04\x0f\x00\x00\x00\x00\x00\x00\x00\x00")
+			return b
+		},
+		"its target is cut off": func(b []byte) []byte { b[entry(b, link, "SL")+6] = 200; return b },
+		"a slash":               func(b []byte) []byte { b[entry(b, link, "NM")+6] = '/'; return b },
 		`"." is not a name`: func(b []byte) []byte {
 			copy(b[entry(b, link, "NM")+2:], "\x06")
 			b[entry(b, link, "NM")+5] = '.'
@@ -122,6 +128,14 @@ func TestBadVolumes(t *testing.T) {
 			t.Errorf("the error is %v, want one of %q", err, complaint)
 		}
 	}
+}
+
+// child makes an entry tell that the directory is elsewhere.
+func child(b []byte, entry int, sector uint32) []byte {
+	copy(b[entry:], "CL\x0c\x01")
+	binary.LittleEndian.PutUint32(b[entry+4:], sector)
+	copy(b[entry+12:], "XX\x18\x01") // what is left of it
+	return b
 }
 
 // endless has no last descriptor.
