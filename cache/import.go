@@ -143,13 +143,14 @@ func (im *importer) tar(f *os.File) error {
 			return err
 		}
 		called := path.Clean(h.Name)
-		if h.Typeflag != tar.TypeReg || h.Size == 0 || called == sumsFile || strings.HasPrefix(path.Base(called), ".") {
+		isFile := h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeGNUSparse
+		if !isFile || h.Size == 0 || called == sumsFile || strings.HasPrefix(path.Base(called), ".") {
 			continue
 		}
 		if err := lockfile.CheckPath(called); err != nil {
 			return err
 		}
-		if _, sparse := h.PAXRecords["GNU.sparse.major"]; sparse {
+		if isSparse(h) {
 			return fmt.Errorf("%s is stored as a sparse file; unpack the archive and import the directory", called)
 		}
 		at, err := f.Seek(0, io.SeekCurrent)
@@ -163,6 +164,20 @@ func (im *importer) tar(f *os.File) error {
 			return err
 		}
 	}
+}
+
+// isSparse reports whether a member lies in its archive without its holes,
+// which the old form of GNU tar tells by the type and the others by records.
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // add hashes what r has, and copies it if the cache does not have it. The

@@ -100,6 +100,40 @@ func TestImportCaches(t *testing.T) {
 	}
 }
 
+// TestImportSparseTar has files of which a tar file leaves the holes out. They
+// cannot be read where they lie in it, in any of the forms that GNU tar writes.
+func TestImportSparseTar(t *testing.T) {
+	if _, err := exec.LookPath("tar"); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "holes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("end"), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if err := os.WriteFile(filepath.Join(dir, "after"), bytes.Repeat([]byte("x"), 2<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range [][]string{
+		{"--format=posix", "--sparse-version=0.0"}, {"--format=posix", "--sparse-version=0.1"}, {"--format=posix", "--sparse-version=1.0"}, {"--format=gnu"},
+	} {
+		archive := filepath.Join(t.TempDir(), "a.tar")
+		out, err := exec.Command("tar", append(form, "-C", dir, "--sparse", "-cf", archive, "holes", "after")...).CombinedOutput()
+		if err != nil {
+			t.Skipf("no sparse files here: %v: %s", err, out)
+		}
+		c := open(t, t.TempDir())
+		done, err := c.Import(ctx, archive)
+		if err == nil || !strings.Contains(err.Error(), "sparse") || done.Added != 0 {
+			t.Errorf("%s: took %d files, %v", form, done.Added, err)
+		}
+	}
+}
+
 func TestImportTarAndFile(t *testing.T) {
 	var b bytes.Buffer
 	tw := tar.NewWriter(&b)
