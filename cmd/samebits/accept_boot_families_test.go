@@ -72,6 +72,7 @@ func TestAcceptBootAlpine(t *testing.T) {
 			"rootfs / rootfs rw"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c.m.Limit = 8 * time.Minute
 			c.m.Typed = atShell("appliance login: ", "appliance:~# ")
 			booted(t, c.m, "OpenRC 0.52.1", "Welcome to Alpine Linux 3.19", `report: NAME="Alpine Linux" on appliance, x86_64, from `+c.root)
