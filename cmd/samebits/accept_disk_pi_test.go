@@ -61,6 +61,13 @@ func TestAcceptCard(t *testing.T) {
 		must(t, "mcopy", "-i", card+"@@4M", "::"+name, work)
 	}
 	kernel, initrd := only(t, work, "vmlinuz-*"), only(t, work, "initrd.img-*")
+	// The machine is a 3; what powers the card of a 4 has to be there, too.
+	inside := samebits(t, 0, cache, "image", "inspect", "--files", initrd).stdout
+	for _, module := range []string{"sdhci_iproc", "fixed", "gpio_regulator", "reset_raspberrypi", "bcm2835"} {
+		if !strings.Contains(inside, "/modules/"+module+".ko ") {
+			t.Errorf("no module %s in the initramfs", module)
+		}
+	}
 	config := text(t, filepath.Join(work, "config.txt"))
 	for _, want := range []string{"arm_64bit=1", "kernel=" + filepath.Base(kernel), "initramfs " + filepath.Base(initrd) + " followkernel", "include usercfg.txt"} {
 		if !strings.Contains(config, "\n"+want) {

@@ -16,7 +16,8 @@ import (
 var usual = []string{
 	"virtio_pci", "virtio_mmio", "virtio_blk", "virtio_scsi", "nvme", "ahci", "ahci_platform", "ata_piix", "ata_generic",
 	"sd_mod", "sr_mod", "usb_storage", "uas", "xhci_pci", "xhci_plat_hcd", "ehci_pci",
-	"mmc_block", "sdhci_pci", "sdhci_acpi", "sdhci_iproc", "bcm2835",
+	"mmc_block", "sdhci_pci", "sdhci_acpi", "sdhci_iproc", "sdhci_brcmstb", "bcm2835",
+	"fixed", "gpio_regulator", "reset_raspberrypi", // power for the card, and USB, of a Raspberry Pi 4
 	"hv_storvsc", "xen_blkfront", "vmw_pvscsi", "mptspi",
 	"crc32c_generic", "crc32c_intel", "libcrc32c",
 }
