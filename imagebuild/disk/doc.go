@@ -10,6 +10,10 @@
 // Partitions Specification has for the architecture. All identifiers follow from the tree and the
 // options, those of a guarded root from its hash, as that specification wants.
 //
+// A card for a Raspberry Pi has a master boot record instead, a FAT32 partition
+// with all that the firmware reads and 128 MiB free, and the root, each on a
+// border of 4 MiB; docs/raspberry-pi.md tells more.
+//
 // All that boots is taken from the tree: the kernel with its modules, the EFI
 // stub or boot loader of systemd, GRUB, busybox for the initramfs. What is missing
 // there is an error that tells the packages to lock. It signs nothing, and what

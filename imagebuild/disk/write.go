@@ -25,7 +25,8 @@ type File interface {
 
 // A Layout tells what is where on a disk that was written.
 type Layout struct {
-	Size       int64 // bytes; the caller sets that of the file
+	Size int64 // bytes; the caller sets that of the file
+	// Partitions of a master boot record have a name, start and size only.
 	Partitions []gpt.Partition
 	// Cmdline is what the kernel has to be told to find the root.
 	Cmdline string
