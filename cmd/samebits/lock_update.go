@@ -1,6 +1,11 @@
 package main
 
 import (
+	"slices"
+	"strings"
+
+	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/lockfile"
 	"github.com/urfave/cli/v2"
 )
 
@@ -58,6 +63,13 @@ func (s *session) lockUpdate() error {
 	if err != nil {
 		return err
 	}
+	kept, err := keepLocked(located.Lock, lock, family)
+	if err != nil {
+		return err
+	}
+	if kept > 0 {
+		s.say("%s in no index now, and kept as locked", count(kept, "package"))
+	}
 	if err := s.writeLock(output, located.Lock); err != nil {
 		return err
 	}
@@ -71,4 +83,39 @@ func (s *session) lockUpdate() error {
 		s.say("%s: %s", count(len(changes), "change"), summary(located.Lock))
 	}
 	return s.tellUnlocated(located.Lock, located)
+}
+
+// keepLocked takes the files of packages that stay at the locked version, and
+// that could not be located again, from the old lock: what was locked once is
+// not lost because an archive has dropped it. It returns how many there were.
+func keepLocked(l, old *lockfile.Lock, family distro.Distro) (kept int, err error) {
+	had := map[distro.Package]lockfile.Entry{}
+	for _, e := range old.Entries {
+		if p, ok := family.Describe(e.Path); ok {
+			had[p] = e
+		}
+	}
+	l.Missing = slices.DeleteFunc(l.Missing, func(m lockfile.Missing) bool {
+		e, ok := had[distro.Package(m)]
+		if _, version, epoch := strings.Cut(m.Version, ":"); !ok && epoch {
+			// A file's name may lack the version's epoch.
+			e, ok = had[distro.Package{Name: m.Name, Version: version, Arch: m.Arch}]
+		}
+		if !ok {
+			return false
+		}
+		l.Entries = append(l.Entries, e)
+		if cid, ok := old.CIDs[e.Digest]; ok {
+			if l.CIDs == nil {
+				l.CIDs = map[lockfile.Digest]string{}
+			}
+			l.CIDs[e.Digest] = cid
+		}
+		kept++
+		return true
+	})
+	if kept > 0 && old.Date.After(l.Date) {
+		l.Date = old.Date // at which a snapshot archive has them
+	}
+	return kept, l.Sort()
 }
