@@ -137,7 +137,7 @@ func listedOf(n tree.Node) listedFile {
 	i := n.Inode()
 	f := listedFile{
 		Path: "/" + n.Path(), Type: i.Mode.TypeName(), Mode: fmt.Sprintf("%04o", uint32(i.Mode.Bits())), UID: i.UID, GID: i.GID,
-		Time: fmt.Sprintf("%d.%09d", i.ModTime.Sec, i.ModTime.Nsec), Link: i.Target,
+		Time: decimal(i.ModTime), Link: i.Target,
 	}
 	if i.Mode.IsRegular() {
 		f.Size, f.SHA256 = &i.Size, i.Digest.String()
@@ -155,6 +155,19 @@ func listedOf(n tree.Node) listedFile {
 		f.Xattrs[x.Name] = []byte(x.Value)
 	}
 	return f
+}
+
+// decimal is a time in seconds since 1970 as a number. The tree counts nanoseconds
+// upwards also before then.
+func decimal(t tree.Time) string {
+	sign := ""
+	if t.Sec < 0 {
+		sign, t.Sec = "-", -t.Sec
+		if t.Nsec > 0 {
+			t.Sec, t.Nsec = t.Sec-1, 1e9-t.Nsec
+		}
+	}
+	return fmt.Sprintf("%s%d.%09d", sign, t.Sec, t.Nsec)
 }
 
 // catImage writes the content of a file.

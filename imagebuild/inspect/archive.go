@@ -55,7 +55,7 @@ func (o *opener) compressed(p *Part, depth int) {
 	case bytes.HasPrefix(first, []byte("07070")):
 		o.cpio(p, depth)
 	case bytes.HasPrefix(first, []byte("#mtree")):
-		p.Format = "mtree manifest"
+		p.Format = manifestFormat
 		p.add("compression", compressionNames[ending])
 		p.loadManifest(inside)
 	default:

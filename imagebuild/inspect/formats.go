@@ -11,6 +11,9 @@ import (
 // unknownFormat is that of what is nothing known.
 const unknownFormat = "data"
 
+// manifestFormat is a list of files alone.
+const manifestFormat = "mtree manifest"
+
 // typeAttribute is the word for a partition's type.
 const typeAttribute = "partition_type"
 
@@ -27,7 +30,7 @@ type format struct {
 func formats() []format {
 	return []format{
 		{"qcow2", begins("QFI\xfb"), (*opener).qcow2},
-		{"mtree manifest", begins("#mtree"), (*opener).manifest},
+		{manifestFormat, begins("#mtree"), (*opener).manifest},
 		{"cpio", begins("07070"), (*opener).cpio},
 		{"compressed", func(b []byte, _ source) bool { return decompress.Detect(b) != "" }, (*opener).compressed},
 		{"squashfs", randomly("hsqs", 0), (*opener).squashfs},

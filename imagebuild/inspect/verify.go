@@ -49,7 +49,11 @@ func (p *Part) Verify(ctx context.Context) (checks []Check, err error) {
 		}
 		if q.HasTree() {
 			_, wrong := q.Tree(ctx)
-			tell("all files can be read", wrong)
+			what := "all files can be read"
+			if q.Format == manifestFormat { // which has no contents
+				what = "the list of files can be read"
+			}
+			tell(what, wrong)
 		}
 		err = ctx.Err()
 		return err == nil
