@@ -86,7 +86,7 @@ numbered() {
 		[ "$(printf %02x "$number")" = "$2" ] || continue
 		disk=$($bb readlink -f "$at")
 		disk="${disk%/*}"
-		[ "$($bb hexdump -s 440 -n 4 -e '"%08x"' "/dev/${disk##*/}" 2>/dev/null)" = "$1" ] && echo "/dev/${at##*/}" && return
+		[ "$($bb hexdump -s 440 -n 4 -e '1/4 "%08x"' "/dev/${disk##*/}" 2>/dev/null)" = "$1" ] && echo "/dev/${at##*/}" && return
 	done
 }
 

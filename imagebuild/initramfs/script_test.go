@@ -26,7 +26,7 @@ case "$1" in
 cat) cat "$2" ;;
 readlink) readlink -f "$3" ;;
 mkdir) shift; mkdir "$@" ;;
-hexdump) [ "$*" = "hexdump -s 440 -n 4 -e \"%08x\" $8" ] && cat "$here/signatures/${8##*/}" ;;
+hexdump) [ "$*" = "hexdump -s 440 -n 4 -e 1/4 \"%08x\" $8" ] && cat "$here/signatures/${8##*/}" ;;
 findfs) cat "$here/labels/$2" ;;
 losetup) [ "$2" = -f ] && echo /dev/loop0 ;;
 sleep)
@@ -169,6 +169,28 @@ func TestScriptDoes(t *testing.T) {
 				t.Errorf("it does\n%s, not\n%s, and says\n%s", did, c.want, said)
 			}
 		})
+	}
+}
+
+// A signature is asked for in words that all versions of busybox read alike:
+// some take a format without a size for one of single bytes.
+func TestSignature(t *testing.T) {
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Skip("needs the package busybox-static: ", err)
+	}
+	m := regexp.MustCompile(`hexdump (-s 440 -n 4 -e) '(1/4 "%08x")' `).FindStringSubmatch(script)
+	if m == nil {
+		t.Fatal("the script asks for it otherwise")
+	}
+	record := filepath.Join(t.TempDir(), "record")
+	if err := os.WriteFile(record, append(make([]byte, 440), "\x01\x0d\xf0\xfe\xff\xff\xff\xff"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"hexdump"}, strings.Fields(m[1])...)
+	out, err := exec.Command(busybox, append(args, m[2], record)...).CombinedOutput()
+	if err != nil || string(out) != "fef00d01" {
+		t.Errorf("it is %q, %v", out, err)
 	}
 }
 
