@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -108,7 +109,14 @@ func (c *Cache) setAside(f *os.File, d lockfile.Digest) (string, error) {
 		if ok, err := inPlace(f); err != nil || !ok {
 			return err
 		}
-		return c.explain(os.Rename(f.Name(), aside))
+		err := os.Rename(f.Name(), aside)
+		if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, fs.ErrExist) {
+			// One of the two is a directory, which someone put in a blob's place.
+			if err = os.RemoveAll(aside); err == nil {
+				err = os.Rename(f.Name(), aside)
+			}
+		}
+		return c.explain(err)
 	})
 	if err != nil {
 		return "", err

@@ -93,7 +93,6 @@ func (f *flight) run(ctx context.Context, m *Mirror) {
 // land notes that the file is in the store, and opens it once for all who wait
 // for it.
 func (f *flight) land(ctx context.Context, m *Mirror, got lockfile.Digest) {
-	m.store.arrived(got)
 	m.share.arrived(got)
 	f.mu.Lock()
 	alone := f.refs == 1
@@ -230,7 +229,7 @@ func (f *flight) fetch(ctx context.Context, m *Mirror) (lockfile.Digest, error) 
 	c, release := m.store.acquire()
 	defer release()
 	p, err := c.Begin(ctx, f.want.digest)
-	if err != nil || p == nil {
+	if err != nil || p == nil { // it is there, by another process: its bytes are checked when they are served
 		return f.want.digest, err
 	}
 	defer p.Close()
@@ -239,7 +238,11 @@ func (f *flight) fetch(ctx context.Context, m *Mirror) (lockfile.Digest, error) 
 		return f.want.digest, err
 	}
 	f.change(func() { f.file = file })
-	return f.want.digest, f.fill(ctx, m, p)
+	if err := f.fill(ctx, m, p); err != nil {
+		return f.want.digest, err
+	}
+	m.store.arrived(f.want.digest)
+	return f.want.digest, nil
 }
 
 // progress is a fetch.Partial that tells the flight of what happens to it.

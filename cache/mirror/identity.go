@@ -154,7 +154,11 @@ func (s *store) take(ctx context.Context, whole func() io.Reader) (lockfile.Dige
 	if _, err := io.Copy(p, whole()); err != nil {
 		return d, err
 	}
-	return d, s.commit(d, p.Commit)
+	if err := s.commit(d, p.Commit); err != nil {
+		return d, err
+	}
+	s.arrived(d)
+	return d, nil
 }
 
 // event records what happened, in the journal and the log.

@@ -47,10 +47,13 @@ type handle struct {
 	retired bool
 }
 
-// fileID tells a file from others that have or had its name.
+// fileID tells a file from others that have or had its name, and from what it
+// was before someone wrote to it. Inodes are used again at once, with the sizes
+// that they had; the time of the last change cannot be set.
 type fileID struct {
 	dev, ino uint64
 	size     int64
+	changed  int64 // in nanoseconds
 }
 
 func openStore(dir string) (*store, error) {
@@ -141,13 +144,14 @@ func idOf(info fs.FileInfo) fileID {
 	if !ok {
 		return fileID{}
 	}
-	return fileID{uint64(st.Dev), st.Ino, st.Size}
+	return fileID{uint64(st.Dev), st.Ino, st.Size, st.Ctim.Nano()}
 }
 
 // open opens a blob for reading. An error that wraps fs.ErrNotExist says that
 // it is not there, or was damaged and is there no more.
 func (s *store) open(ctx context.Context, d lockfile.Digest) (*os.File, fs.FileInfo, error) {
-	f, err := os.OpenFile(s.blobPath(d), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	// Who put a pipe there is not waited for.
+	f, err := os.OpenFile(s.blobPath(d), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,12 +165,22 @@ func (s *store) open(ctx context.Context, d lockfile.Digest) (*os.File, fs.FileI
 	s.checkedMu.RUnlock()
 	if ok && known == idOf(info) {
 		if now := time.Now(); now.Sub(info.ModTime()) > touchEvery {
-			_ = os.Chtimes(f.Name(), time.Time{}, now)
+			s.touch(d, f, now)
 		}
 		return f, info, nil
 	}
 	f.Close()
 	return s.openChecked(ctx, d)
+}
+
+// touch notes on the disk that an open blob was used.
+func (s *store) touch(d lockfile.Digest, f *os.File, now time.Time) {
+	if os.Chtimes(f.Name(), time.Time{}, now) != nil {
+		return // as on a disk that is read-only
+	}
+	if info, err := f.Stat(); err == nil {
+		s.remember(d, info)
+	}
 }
 
 func (s *store) openChecked(ctx context.Context, d lockfile.Digest) (*os.File, fs.FileInfo, error) {
