@@ -47,6 +47,7 @@ func (p *program) lockResolve() *cli.Command {
 			&cli.StringSliceFlag{Name: "components", Usage: "use the parts `LIST` of the archive, such as main,contrib, or core,extra"},
 			&cli.StringSliceFlag{Name: "keyring", Usage: "trust the keys in `FILE` in place of those built in; may be repeated"},
 			&cli.BoolFlag{Name: "offline", Usage: "use no network: the indexes are those of an earlier run, also if they have expired since"},
+			allowMissingFlag("exit with 0 also where files could not be had"),
 			jsonFlag(), sourceFlag(), noCacheFlag(), cacheFlag(),
 		},
 		Action: p.verb((*session).lockResolve),
@@ -102,6 +103,9 @@ func (s *session) lockResolve() error {
 		return err
 	}
 	s.say("%s, resolved in %s", summary(located.Lock), took(time.Since(begun)))
+	if offline {
+		located.Hints = []string{"without --offline, files that the cache does not have are fetched"}
+	}
 	return s.tellUnlocated(located.Lock, located)
 }
 
