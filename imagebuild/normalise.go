@@ -93,14 +93,16 @@ func content(r distro.Rule, n tree.Node, in tree.Inode, epoch time.Time) (tree.I
 	if in.Size > maxRewritten {
 		return in, "", fmt.Errorf("it has more than %d bytes", maxRewritten)
 	}
-	f, err := in.Content.Open()
-	if err != nil {
-		return in, "", err
-	}
-	defer f.Close()
-	old, err := io.ReadAll(io.LimitReader(f, maxRewritten+1))
-	if err != nil {
-		return in, "", err
+	var old []byte
+	if in.Content != nil { // as an empty file may have none
+		f, err := in.Content.Open()
+		if err != nil {
+			return in, "", err
+		}
+		defer f.Close()
+		if old, err = io.ReadAll(io.LimitReader(f, maxRewritten+1)); err != nil {
+			return in, "", err
+		}
 	}
 	data, err := r.Rewrite(n.Path(), old, epoch)
 	if err != nil || bytes.Equal(data, old) {
