@@ -86,6 +86,35 @@ func TestBlocksSetAside(t *testing.T) {
 	}
 }
 
+// Blocks of extents have their checksum behind the last extent that they have room
+// for, which is not at their end where they have 2 KiB.
+func TestBlocksOfExtents(t *testing.T) {
+	var holes []tree.Extent
+	for i := range int64(500) {
+		holes = append(holes, tree.Extent{Offset: i * 16384, Length: 100})
+	}
+	want := treetest.Holes(500*16384, holes)
+	source, path := filepath.Join(t.TempDir(), "source"), filepath.Join(t.TempDir(), "image")
+	if err := dir.Write(t.Context(), source, build(t, "file", want), dir.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mke2fs", "-q", "-t", "ext4", "-b", "2048", "-O", "metadata_csum", "-d", source, path, "20M")
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := readFrom(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := got.Lookup("file")
+	if list := n.Inode().Content.(tree.Sparse).Extents(); len(list) < 500 {
+		t.Errorf("%d extents", len(list))
+	}
+	treetest.Report(t, treetest.Compare(build(t, "file", want), got, treetest.Content))
+}
+
 func contents(t testing.TB, n tree.Node) []byte {
 	t.Helper()
 	r, err := n.Inode().Content.Open()
