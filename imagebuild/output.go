@@ -167,6 +167,9 @@ func lost(img *Image, why string, isLost func(name string) bool) string {
 	if n == 0 {
 		return ""
 	}
+	if n == 1 {
+		return fmt.Sprintf("%s; %s loses its", why, first)
+	}
 	return fmt.Sprintf("%s; %d files lose theirs, first %s", why, n, first)
 }
 

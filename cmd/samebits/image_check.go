@@ -59,18 +59,14 @@ func (s *session) workDir(c *cache.Cache, lock *lockfile.Lock) (dir string, limi
 	}
 	need := int64(unpackedExtra)
 	for _, e := range lock.Entries {
-		name, err := c.Path(s.ctx, e.Digest)
-		if err != nil {
-			return "", 0, err
-		}
-		info, err := os.Stat(name)
+		size, err := c.Size(e.Digest)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // whoever opens it says so
 		}
 		if err != nil {
 			return "", 0, err
 		}
-		need += unpackedRatio * info.Size()
+		need += unpackedRatio * size
 	}
 	var st unix.Statfs_t
 	if unix.Statfs(shm, &st) != nil || st.Type != unix.TMPFS_MAGIC || st.Flags&unix.ST_NOEXEC != 0 || unix.Access(shm, unix.W_OK) != nil {
