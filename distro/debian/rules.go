@@ -40,5 +40,10 @@ func (Distro) Rules() []distro.Rule {
 			Reason: "the survey's identity is random, and no two machines may share it",
 			Remove: []string{"etc/popularity-contest.conf", "etc/cron.d/popularity-contest"},
 		},
+		{
+			Name:   "raspi-cmdline",
+			Reason: "raspi-firmware writes a kernel command line with the disk of the machine that it is installed on; a card gets one of its own",
+			Remove: []string{"boot/firmware/cmdline.txt"},
+		},
 	}
 }

@@ -18,6 +18,7 @@ func TestRules(t *testing.T) {
 		"snakeoil":           {[]string{"etc/ssl/certs/ssl-cert-snakeoil.pem", "etc/ssl/private/ssl-cert-snakeoil.key"}, []string{"etc/ssl/certs/ca-certificates.crt", "etc/ssl/private"}},
 		"man-cache":          {[]string{"var/cache/man/index.db", "var/cache/man/de/CACHEDIR.TAG"}, []string{"var/cache/man", "usr/share/man/man1/ls.1.gz"}},
 		"font-cache":         {[]string{"var/cache/fontconfig/0123.cache-8", "var/log/fontconfig.log"}, []string{"var/cache/fontconfig", "usr/share/fonts/a.ttf"}},
+		"raspi-cmdline":      {[]string{"boot/firmware/cmdline.txt"}, []string{"boot/firmware/config.txt", "boot/cmdline.txt"}},
 		"popularity-contest": {[]string{"etc/popularity-contest.conf", "etc/cron.d/popularity-contest"}, []string{"etc/cron.d", "usr/share/popularity-contest/default.conf"}},
 	}
 	for _, r := range (Distro{}).Rules() {
