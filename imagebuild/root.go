@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -199,6 +200,9 @@ func (p *Plan) spool(img *Image) (*target.Spool, error) {
 // runner runs steps in the sandbox, in a root on disk.
 func (p *Plan) runner(dir *target.Dir, epoch time.Time) func(context.Context, distro.Step) error {
 	return func(ctx context.Context, s distro.Step) error {
+		if err := isSystem(dir.Path()); err != nil {
+			return err
+		}
 		var kept tail
 		out := io.Writer(&kept)
 		if p.Output != nil {
@@ -215,4 +219,15 @@ func (p *Plan) runner(dir *target.Dir, epoch time.Time) func(context.Context, di
 		}
 		return err
 	}
+}
+
+// isSystem reports what a root lacks that every command wants.
+func isSystem(root string) error {
+	for _, name := range []string{"dev", "proc", "sys", "tmp"} {
+		if _, err := os.Lstat(filepath.Join(root, name)); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the packages are no whole system, which could run their scripts: there is no /%s; "+
+				"lock one, as samebits lock resolve does, or build with no-scripts", name)
+		}
+	}
+	return nil
 }
