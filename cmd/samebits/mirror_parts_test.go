@@ -98,7 +98,7 @@ func TestStatusText(t *testing.T) {
 		Upstreams: []mirror.UpstreamStatus{{Prefix: "debian", Roots: []mirror.RootStatus{{Path: "r", Date: now, Checked: now.Add(-time.Minute), Error: "it is gone"}}}},
 		Changes:   []mirror.Change{{Seen: mirror.Seen{Name: "sudo", Version: "1.9", Arch: "amd64", Prefix: "debian", First: now}}}, Snapshots: []string{"a", "b"}, Offline: true,
 	}, now)
-	for _, want := range []string{"/debian/r  of 2026-11-21 05:00  checked 1m0s ago  signature not checked\n", "failed: it is gone", "ATTENTION", "  2026-11-21 05:00  sudo 1.9 amd64 of /debian/: 0000", "2, the last b", "offline"} {
+	for _, want := range []string{"/debian/r  of 2026-11-21 05:00  checked 1 min 0 s ago  signature not checked\n", "failed: it is gone", "ATTENTION", "  2026-11-21 05:00  sudo 1.9 amd64 of /debian/: 0000", "2, the last b", "offline"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
