@@ -66,15 +66,7 @@ func TestBlocksSetAside(t *testing.T) {
 	path := image(t, build(t, "file", treetest.File(0o644, strings.Repeat("x", 5000))), ext4.Options{Free: 1 << 20}).Name()
 	run(t, "debugfs", "-w", "-R", "fallocate file 4 9", path)
 	run(t, "debugfs", "-w", "-R", "sif file size 30000", path)
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	got, err := readFrom(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := readPath(t, path)
 	n, _ := got.Lookup("file")
 	if b := contents(t, n); len(b) != 30000 || strings.Trim(string(b[5000:]), "\x00") != "" || strings.Trim(string(b[:5000]), "x") != "" {
 		t.Errorf("%d bytes that begin with %q", len(b), b[:10])
@@ -99,20 +91,27 @@ func TestBlocksOfExtents(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, "mke2fs", "-q", "-t", "ext4", "-b", "2048", "-O", "metadata_csum", "-d", source, path, "20M")
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	got, err := readFrom(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := readPath(t, path)
 	n, _ := got.Lookup("file")
 	if list := n.Inode().Content.(tree.Sparse).Extents(); len(list) < 500 {
 		t.Errorf("%d extents", len(list))
 	}
 	treetest.Report(t, treetest.Compare(build(t, "file", want), got, treetest.Content))
+}
+
+// readPath reads an image, which stays open for the contents till the test's end.
+func readPath(t testing.TB, path string) *tree.Tree {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	got, err := readFrom(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 func contents(t testing.TB, n tree.Node) []byte {
