@@ -7,8 +7,9 @@
 // BIOSes are to boot it, one with GRUB's core image; those that are asked for
 // besides; the root and, where it is guarded, the root's hash tree. They are in
 // this order, each on a border of 1 MiB, with the types that the Discoverable
-// Partitions Specification has for the architecture. All identifiers follow from the tree and the
-// options, those of a guarded root from its hash, as that specification wants.
+// Partitions Specification has for the architecture. All identifiers follow from
+// the tree and the options, those of a guarded root from its hash, as that
+// specification wants.
 //
 // A card for a Raspberry Pi has a master boot record instead, a FAT32 partition
 // with all that the firmware reads and 128 MiB free, and the root, each on a
