@@ -30,11 +30,16 @@ var alias = map[string]string{
 	"armv7h": "arm", "armv7hl": "arm", "armel": "arm", "loongarch64": "loong64", "ppc64le": "ppc64el",
 }
 
-func machineOf(arch string) (machine, error) {
+// debianName is what Debian calls an architecture.
+func debianName(arch string) string {
 	if a, ok := alias[arch]; ok {
-		arch = a
+		return a
 	}
-	m, ok := machines[arch]
+	return arch
+}
+
+func machineOf(arch string) (machine, error) {
+	m, ok := machines[debianName(arch)]
 	if !ok {
 		return m, fmt.Errorf("no type of partition is known for the architecture %q", arch)
 	}

@@ -67,8 +67,8 @@ type card struct {
 
 // prepare finds what the card boots with and what its firmware reads.
 func (c *card) prepare(ctx context.Context, t *tree.Tree) error {
-	if a := c.o.Arch; a != "arm64" && alias[a] != "arm64" && a != "aarch64" {
-		return fmt.Errorf("cards for Raspberry Pis are of the architecture arm64, and the image is of %s", a)
+	if debianName(c.o.Arch) != "arm64" {
+		return fmt.Errorf("cards for Raspberry Pis are of the architecture arm64, and the image is of %s", c.o.Arch)
 	}
 	var err error
 	if c.kernel, err = initramfs.FindKernel(t, c.o.Kernel); err != nil {
