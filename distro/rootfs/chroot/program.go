@@ -72,6 +72,7 @@ type Failure struct {
 	Err  error
 }
 
+// Error names the program, what it said last, and how to go on.
 func (f *Failure) Error() string {
 	return fmt.Sprintf("%s failed (%v); the last it said:\n  %s\nwhen the cause is mended, the same command goes on from here",
 		f.Name, f.Err, strings.Join(f.Last, "\n  "))
