@@ -16,6 +16,7 @@ const (
 	FAT32 Type = 32
 )
 
+// String is "FAT12", "FAT16" or "FAT32", and "FAT" for Auto.
 func (t Type) String() string {
 	if t == Auto {
 		return "FAT"
