@@ -40,6 +40,9 @@ func benchBackends(b *bench) error {
 		for _, w := range d.ways {
 			fetch := b.fetchFrom(d, w, s)
 			fetches = append(fetches, fetch)
+			if w.plain != "" {
+				fetches = append(fetches, b.fetchFrom(d, way{name: w.name + " by plain HTTP", source: w.plain}, s))
+			}
 			if w.address == nil {
 				continue
 			}

@@ -39,6 +39,9 @@ type way struct {
 	// what its configuration has besides. Where address is nil, it cannot.
 	address func(e lockfile.Entry, cid string) (string, error)
 	options string
+	// plain is a template of URLs where the same server gives the same files to
+	// whoever does not speak its protocol. It may be empty.
+	plain string
 }
 
 // command makes a run of samebits with a cache and the logins of the depot.
@@ -51,7 +54,7 @@ func (d *depot) command(b *bench, cache string, args ...string) *exec.Cmd {
 // depots starts all servers that are there, and tells of those that are not.
 func (b *bench) depots() ([]*depot, error) {
 	depots := []*depot{b.layout()}
-	for _, start := range []func(*bench) (*depot, error){(*bench).registry, (*bench).store, (*bench).node} {
+	for _, start := range []func(*bench) (*depot, error){(*bench).dockerRegistry, (*bench).libraryRegistry, (*bench).store, (*bench).node} {
 		d, err := start(b)
 		var missing *missingProgram
 		switch {
@@ -179,63 +182,6 @@ func (b *bench) layout() *depot {
 	}
 }
 
-// registry starts a docker-registry, set up as Debian does it.
-func (b *bench) registry() (*depot, error) {
-	path, err := program("docker-registry")
-	if err != nil {
-		return nil, err
-	}
-	oras, err := program("oras")
-	if err != nil {
-		return nil, err
-	}
-	host, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(b.dir, "registry")
-	storage := filepath.Join(dir, "storage")
-	if err := os.MkdirAll(storage, 0o755); err != nil {
-		return nil, err
-	}
-	config := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}, cache: {blobdescriptor: inmemory}}\nhttp: {addr: %q}\n", storage, host)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		return nil, err
-	}
-	d := &depot{}
-	run := func() (err error) {
-		cmd := exec.Command(path, "serve", config)
-		cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-		d.server, err = b.start(cmd, host)
-		return err
-	}
-	*d = depot{
-		name: "docker-registry",
-		ways: []way{{"docker-registry", "oci://" + host + "/packages", func(e lockfile.Entry, _ string) (string, error) {
-			return "http://" + host + "/v2/packages/blobs/sha256:" + e.Digest.String(), nil
-		}, ""}},
-		push: func(lock string) []string { return []string{"cache", "push", "oci://" + host + "/packages:v1", lock} },
-		// It remembers what it had, unless it is started again.
-		wipe: func() error {
-			d.server.end()
-			return errors.Join(emptyDir(storage), run())
-		},
-		peer: func(s *shelf) contestant {
-			args := []string{"push", "--no-tty", "--plain-http", host + "/packages:peer"}
-			for _, f := range s.files {
-				args = append(args, "pool/"+f)
-			}
-			return contestant{name: "`oras push`", command: func() *exec.Cmd {
-				cmd := exec.Command(oras, args...)
-				cmd.Dir = s.dir
-				return cmd
-			}}
-		},
-	}
-	return d, run()
-}
-
 // store starts a versitygw with one bucket.
 func (b *bench) store() (*depot, error) {
 	path, err := program("versitygw")
@@ -266,13 +212,13 @@ func (b *bench) store() (*depot, error) {
 	}
 	return &depot{
 		name: "versitygw (S3)", server: running,
-		ways: []way{{"versitygw (S3)", address, func(e lockfile.Entry, _ string) (string, error) {
+		ways: []way{{name: "versitygw (S3)", source: address, address: func(e lockfile.Entry, _ string) (string, error) {
 			u, err := signer.Presign(context.Background(), e.Digest, time.Hour)
 			if err != nil {
 				return "", err
 			}
 			return u.String(), nil
-		}, ""}},
+		}}},
 		push: func(lock string) []string { return []string{"cache", "push", address + "&lock=v1", lock} },
 		env:  []string{"AWS_ACCESS_KEY_ID=benchkey", "AWS_SECRET_ACCESS_KEY=benchsecret"},
 		// The bucket itself stays, since it has the server's notes on it.
@@ -316,12 +262,12 @@ func (b *bench) node() (*depot, error) {
 	return &depot{
 		name: "kubo (IPFS)", server: running,
 		ways: []way{
-			{"kubo's API", "ipfs://" + api, func(_ lockfile.Entry, cid string) (string, error) {
+			{name: "kubo's API", source: "ipfs://" + api, options: "request = \"POST\"\n", address: func(_ lockfile.Entry, cid string) (string, error) {
 				return "http://" + api + "/api/v0/cat?arg=" + cid, nil
-			}, "request = \"POST\"\n"},
-			{"kubo's gateway", "ipfs+gateway://" + gateway, func(_ lockfile.Entry, cid string) (string, error) {
+			}},
+			{name: "kubo's gateway", source: "ipfs+gateway://" + gateway, address: func(_ lockfile.Entry, cid string) (string, error) {
 				return "http://" + gateway + "/ipfs/" + cid, nil
-			}, ""},
+			}},
 		},
 		push: func(lock string) []string { return []string{"cache", "push", "--write", "ipfs://" + api, lock} },
 		wipe: func() error {

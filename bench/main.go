@@ -63,6 +63,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == registryArgument {
+		if err := serveRegistry(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	binary := flag.String("samebits", "./samebits", "the binary to measure")
 	only := flag.String("only", "", "names of benchmarks, with commas between; all of them if empty")
 	rounds := flag.Int("rounds", 5, "how often each contestant runs")
