@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ func (p *program) imageInspect() *cli.Command {
 		Description: "Tells what a file or directory is, and all that is in it: disks (GPT, MBR, qcow2) with their partitions, file systems (ext4, squashfs, erofs, FAT, ISO 9660), verity hash trees, unified kernel images and initramfs, archives, OCI layouts, docker archives, manifests and directories. " +
 			"What it is follows from its bytes, not from its name. Of images that others made, as much is told as can be read.\n\n" +
 			"--part goes to a partition, section or file inside, by number, name, type or format, and may be repeated to go on from there. " +
-			"--verify ends with exit code 3 where something does not match.\n\n" +
+			"What cannot be read to its end is told, and ends with exit code 1. --verify ends with exit code 3 where something does not match.\n\n" +
 			"Examples:\n" +
 			"  samebits image inspect disk.raw\n" +
 			"  samebits image inspect --files root.tar.zst\n" +
@@ -52,6 +53,9 @@ func (s *session) imageInspect() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	if file.Size == 0 {
+		return fmt.Errorf("%s is empty", name)
+	}
 	if file.Size >= largeImage {
 		s.say("reading %s, %s", name, size(file.Size))
 	}
@@ -89,32 +93,35 @@ func (s *session) given(names ...string) (list []string) {
 	return list
 }
 
-// partTree is the tree of the files that a part is about.
-func (s *session) partTree(part *inspect.Part) (*tree.Tree, error) {
+// partTree is the tree of the files that a part is about, and the part of these.
+func (s *session) partTree(part *inspect.Part) (*inspect.Part, *tree.Tree, error) {
 	if part.Problem != nil && !part.HasTree() {
-		return nil, part.Problem
+		return nil, nil, part.Problem
 	}
 	files, err := part.Files()
 	if err != nil {
-		return nil, fmt.Errorf("%w (--part goes to one)", err)
+		return nil, nil, fmt.Errorf("%w (--part goes to one)", err)
 	}
-	return files.Tree(s.ctx)
+	t, err := files.Tree(s.ctx)
+	return files, t, err
 }
 
-// listImage lists files.
+// listImage lists files. It is an error where these need not be all.
 func (s *session) listImage(part *inspect.Part) error {
-	t, err := s.partTree(part)
+	files, t, err := s.partTree(part)
 	if err != nil {
 		return err
 	}
-	if !s.Bool("json") {
-		return tree.WriteManifest(s.stdout, t)
+	if s.Bool("json") {
+		list := []listedFile{}
+		for n := range t.All() {
+			list = append(list, listedOf(n))
+		}
+		err = s.writeJSON(list)
+	} else {
+		err = tree.WriteManifest(s.stdout, t)
 	}
-	list := []listedFile{}
-	for n := range t.All() {
-		list = append(list, listedOf(n))
-	}
-	return s.writeJSON(list)
+	return cmp.Or(err, files.Problem)
 }
 
 // listedFile is what --files --json prints of a path.
@@ -172,7 +179,7 @@ func decimal(t tree.Time) string {
 
 // catImage writes the content of a file.
 func (s *session) catImage(part *inspect.Part, path string) error {
-	t, err := s.partTree(part)
+	_, t, err := s.partTree(part)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -60,8 +61,8 @@ func (a shownAttributes) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// showImage tells what a part is, and all that is in it. The error is that of
-// the part itself.
+// showImage tells what a part is, and all that is in it. The error is the first
+// thing that is wrong with it.
 func (s *session) showImage(name string, part *inspect.Part) error {
 	out, err := s.shownOf(part)
 	if err != nil {
@@ -81,7 +82,25 @@ func (s *session) showImage(name string, part *inspect.Part) error {
 	if err != nil {
 		return err
 	}
-	return out.problem
+	if out.problem != nil {
+		return out.problem
+	}
+	return out.fault()
+}
+
+// fault is what is wrong with the first part inside that cannot be read, nil where
+// there is none. What is only not looked into, since it is encrypted, say, is none.
+func (p *shown) fault() error {
+	for _, q := range p.Parts {
+		err := q.problem
+		if err == nil || errors.Is(err, errors.ErrUnsupported) {
+			err = q.fault()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", q.title(), err)
+		}
+	}
+	return nil
 }
 
 func (s *session) shownOf(p *inspect.Part) (*shown, error) {

@@ -43,8 +43,11 @@ func (o *opener) compressed(p *Part, depth int) {
 		}{u, closers{u, r}}, nil
 	}}
 	first, err := inside.head(headSize)
+	if err == nil && len(first) < headSize { // the sum at the end, or that there is none
+		err = inside.readable()
+	}
 	if err != nil && len(first) == 0 {
-		p.fail(err)
+		p.fail(cutOff(err))
 		return
 	}
 	switch {
@@ -67,7 +70,11 @@ func (o *opener) compressed(p *Part, depth int) {
 				break
 			}
 		}
-		p.fail(fmt.Errorf("what is in a %s file can be looked into if it is an archive; decompress it first", compressionNames[ending]))
+		if err != nil {
+			p.fail(cutOff(err))
+			return
+		}
+		p.fail(beyond(fmt.Sprintf("what is in a %s file can be looked into if it is an archive; decompress it first", compressionNames[ending])))
 	}
 }
 
@@ -86,22 +93,60 @@ func (o *opener) tar(p *Part, depth int) {
 }
 
 func readTar(ctx context.Context, in *stream, store tree.Store) (*tree.Tree, []Attribute, error) {
-	t, err := tar.Read(ctx, in, store, tar.Limits{})
+	z := &zeroRun{r: in}
+	t, err := tar.Read(ctx, z, store, tar.Limits{})
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := io.Copy(io.Discard, in); err != nil { // the sum at the end
-		return nil, nil, err
+	ended, at := z.n >= tarBlock, in.position()
+	z.n = 0
+	n, err := io.Copy(io.Discard, z) // with the sum of the compression at the end
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("behind the archive's end at byte %d: %w", at, err)
+	case !ended:
+		return t, nil, &endError{"the archive has no end: it is cut off, or whoever wrote it left that out, and 1024 bytes of zeros make it whole"}
+	case z.n < n:
+		return t, nil, &endError{fmt.Sprintf("what follows the archive's end at byte %d is not of it: %d bytes", at, n)}
 	}
 	return t, nil, nil
 }
 
+// tarBlock is what a member's header takes, and at least the end of an archive.
+const tarBlock = 512
+
+// An endError says that a whole tree was read of an archive whose end is odd.
+type endError struct{ what string }
+
+func (e *endError) Error() string { return e.what }
+
+// zeroRun counts how many bytes of zeros it has given last.
+type zeroRun struct {
+	r io.Reader
+	n int64
+}
+
+func (z *zeroRun) Read(b []byte) (int, error) {
+	n, err := z.r.Read(b)
+	zeros := n - len(bytes.TrimRight(b[:n], "\x00"))
+	if zeros < n {
+		z.n = 0
+	}
+	z.n += int64(zeros)
+	return n, err
+}
+
 // archiveOf reads a tar archive, since only then it is known whether it is one
-// of an image.
+// of an image. An odd end is no fault of a layer, which a digest tells whole.
 func (o *opener) archiveOf(p *Part, depth int, a *archive) {
 	p.holds, p.load = holdsAll, a.tree
 	t, err := p.Tree(o.ctx)
-	if err != nil {
+	var end *endError
+	if errors.As(err, &end) {
+		if p.treeErr = nil; depth == 0 {
+			p.fail(end)
+		}
+	} else if err != nil {
 		return // which who asks for the tree is told
 	}
 	_, docker := t.Lookup("manifest.json")

@@ -94,10 +94,9 @@ func diffOne(ctx context.Context, path []string, a, b *Part) (PartDifference, er
 	}
 	problem := error(ErrNoTree)
 	if a.HasTree() && b.HasTree() {
-		_, problem = a.Tree(ctx)
-		if _, err := b.Tree(ctx); problem == nil {
-			problem = err
-		}
+		_, errA := a.Tree(ctx)
+		_, errB := b.Tree(ctx)
+		problem = cmp.Or(errA, errB, a.Problem, b.Problem)
 	}
 	switch {
 	case ctx.Err() != nil:

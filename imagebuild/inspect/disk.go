@@ -37,7 +37,7 @@ func (o *opener) qcow2(p *Part, depth int) {
 		return
 	}
 	if m.Size > maxUnpacked {
-		p.fail(fmt.Errorf("its disk of %d bytes is larger than what is looked into", m.Size))
+		p.fail(beyond(fmt.Sprintf("its disk of %d bytes is larger than what is looked into", m.Size)))
 		return
 	}
 	o.allowed += maxOverlap * m.Size

@@ -175,6 +175,9 @@ func (o *opener) iso(p *Part, depth int) {
 	p.add("preparer", s.Preparer)
 	p.add("application", s.Application)
 	p.add("joliet", s.Joliet)
+	if s.Size > size { // of which files need not be a part
+		p.fail(fmt.Errorf("it has %d bytes, and says to have %d: it is cut off", size, s.Size))
+	}
 	o.hybrid(p)
 	p.holds = holdsAll &^ holdsXattrs
 	p.load = func(ctx context.Context) (*tree.Tree, []Attribute, error) {

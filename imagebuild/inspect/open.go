@@ -165,7 +165,7 @@ func (o *opener) open(p *Part, depth int) *Part {
 				p.add("uuid", uuid([16]byte(head[f.uuid:])))
 			}
 			if f.remedy != "" {
-				p.fail(errors.New(f.remedy))
+				p.fail(beyond(f.remedy))
 			}
 			return p
 		}

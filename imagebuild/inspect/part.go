@@ -31,7 +31,8 @@ type Part struct {
 	Attributes []Attribute
 	// Parts are what is in it, in their order there.
 	Parts []*Part
-	// Problem is why it cannot be read any further, or nil.
+	// Problem is why it cannot be read any further, or nil. It is an
+	// [errors.ErrUnsupported] where that is no fault of it: it is encrypted, say.
 	Problem error
 
 	source   source
@@ -94,6 +95,22 @@ func (p *Part) fail(err error) {
 	}
 }
 
+// beyond is why something whole is not looked into.
+type beyond string
+
+func (b beyond) Error() string { return string(b) }
+
+// Is implements what [errors.Is] asks for.
+func (b beyond) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// cutOff says in plain words what an unexpected end is.
+func cutOff(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: it is cut off", err)
+	}
+	return err
+}
+
 // Open opens the bytes of the part; it is an error where it has none.
 func (p *Part) Open() (io.ReadCloser, error) {
 	if !p.source.valid() {
@@ -117,7 +134,7 @@ func (p *Part) Digest(ctx context.Context) (tree.Digest, error) {
 	defer r.Close()
 	h := sha256.New()
 	if _, err := io.CopyBuffer(h, &interruptible{ctx, r}, make([]byte, 1<<20)); err != nil {
-		return tree.Digest{}, err
+		return tree.Digest{}, cutOff(err)
 	}
 	p.digest = (*tree.Digest)(h.Sum(nil))
 	return *p.digest, nil
@@ -140,7 +157,7 @@ func (p *Part) Tree(ctx context.Context) (*tree.Tree, error) {
 		if p.treeErr != nil && ctx.Err() != nil {
 			return nil, p.treeErr // another time, perhaps
 		}
-		p.loaded = true
+		p.loaded, p.treeErr = true, cutOff(p.treeErr)
 		p.Attributes = append(p.Attributes, more...)
 	}
 	return p.tree, p.treeErr

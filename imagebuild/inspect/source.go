@@ -70,6 +70,17 @@ func (s source) head(size int) ([]byte, error) {
 	return b[:n], err
 }
 
+// readable reads the whole.
+func (s source) readable() error {
+	r, err := s.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.Copy(io.Discard, r)
+	return err
+}
+
 // all is the whole, which must not have more than limit bytes.
 func (s source) all(limit int) ([]byte, error) {
 	b, err := s.head(limit + 1)
