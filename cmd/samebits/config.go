@@ -79,7 +79,7 @@ func (c *configSource) check() error {
 	case c.Keeper && !b.keeps:
 		return errors.New("keeper is for HTTP; other sources have limits of their own")
 	}
-	return nil
+	return checkSource(c.URL)
 }
 
 // readConfig reads a configuration file; nil where there is none. What it does
@@ -160,7 +160,7 @@ func positioned(err error) error {
 
 // configure reads the configuration files, the user's first, for a verb that
 // has to do with the cache or with sources, and lets them decide about flags
-// that were not given.
+// that were not given. Sources that name no place are an error.
 func (s *session) configure() error {
 	if findFlag(s.Command.Flags, "cache") == nil && findFlag(s.Command.Flags, "source") == nil {
 		return nil
@@ -180,7 +180,13 @@ func (s *session) configure() error {
 	if err := s.decide("offline", func(c *config) *bool { return c.Offline }); err != nil {
 		return err
 	}
-	return s.decide("no-snapshot", func(c *config) *bool { return c.NoSnapshot })
+	if err := s.decide("no-snapshot", func(c *config) *bool { return c.NoSnapshot }); err != nil {
+		return err
+	}
+	if findFlag(s.Command.Flags, "source") == nil && findFlag(s.Command.Flags, "no-snapshot") == nil {
+		return nil // it asks no sources
+	}
+	return s.checkNamed()
 }
 
 // decide sets a flag that the verb has and that was not given.

@@ -135,7 +135,7 @@ func archivesNamed(name string) []lockfile.Archive {
 func merge(places []place) []place {
 	var out []place
 	for _, p := range places {
-		p.url = strings.TrimSuffix(p.url, "/")
+		p.url = withoutSlash(p.url)
 		i := slices.IndexFunc(out, func(q place) bool { return q.url == p.url })
 		switch {
 		case i < 0:
@@ -147,6 +147,55 @@ func merge(places []place) []place {
 		}
 	}
 	return out
+}
+
+// withoutSlash is a URL or directory without a slash at its end, but for one
+// that is all there is, or that ends a scheme, as in "ipfs://".
+func withoutSlash(url string) string {
+	if url == "/" || strings.HasSuffix(url, "://") {
+		return url
+	}
+	return strings.TrimSuffix(url, "/")
+}
+
+// checkNamed says what is wrong with the sources of the command line and the
+// environment, whatever else could be asked. Those of configuration files were
+// checked when they were read.
+func (s *session) checkNamed() error {
+	for _, p := range s.named() {
+		if err := checkSource(p.url); err != nil {
+			return s.usagef("%s: %v", p.why, err)
+		}
+	}
+	return nil
+}
+
+// checkSource finds a source that names no place, which is most often one with
+// an unset variable in it. It must not be taken for a directory.
+func checkSource(rawURL string) error {
+	if rawURL == "" {
+		return errors.New("the source is empty, as when a variable is not set")
+	}
+	scheme, what := schemeOf(rawURL), "host"
+	switch scheme {
+	case "", "ipfs": // an IPFS node without a host is that of this machine
+		return nil
+	case "file":
+		if strings.Contains(strings.TrimPrefix(strings.TrimPrefix(rawURL, "file:"), "//"), "/") {
+			return nil
+		}
+		what = "path"
+	case "s3", "s3+http":
+		what = "bucket"
+	}
+	_, host, _ := strings.Cut(withoutLogin(rawURL), "://")
+	if i := strings.IndexAny(host, ":/?#"); i >= 0 {
+		host = host[:i]
+	}
+	if host != "" && what != "path" {
+		return nil
+	}
+	return fmt.Errorf("the URL %s has no %s, as when a variable in it is not set", withoutLogin(rawURL), what)
 }
 
 // An openedPlace is a place with the source that it is, or why it is none.
