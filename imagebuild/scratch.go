@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,13 +29,20 @@ func scratch(temp string) (dir string, lock *os.File, err error) {
 	}
 	// Where nothing can be locked, nothing is swept either.
 	_ = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	others, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), scratchPrefix+"*"))
-	for _, other := range others {
-		if other != dir {
-			sweep(other)
+	sweepBeside(dir)
+	return dir, lock, nil
+}
+
+// sweepBeside removes what killed builds left beside a directory. Names are
+// compared and not matched as a pattern, since the path may have brackets.
+func sweepBeside(dir string) {
+	parent, own := filepath.Split(dir)
+	entries, _ := os.ReadDir(parent) // those that could be read
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), scratchPrefix) && e.Name() != own {
+			sweep(parent + e.Name())
 		}
 	}
-	return dir, lock, nil
 }
 
 // sweep removes what a killed build left. It is no matter if that fails.

@@ -11,7 +11,16 @@ import (
 
 // What killed builds left goes with the next one; what another works in stays.
 func TestScratch(t *testing.T) {
-	temp := t.TempDir()
+	for _, name := range []string{"plain", "[a-", "[x]*?", "back\\slash"} {
+		t.Run(name, func(t *testing.T) { testScratch(t, filepath.Join(t.TempDir(), name)) })
+	}
+}
+
+// testScratch makes scratch directories below temp, which is not there yet.
+func testScratch(t *testing.T, temp string) {
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	mine, lock, err := scratch(temp)
 	if err != nil {
 		t.Fatal(err)
