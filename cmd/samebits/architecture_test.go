@@ -23,6 +23,7 @@ var mayImport = []struct {
 	{"lockfile", nil},
 	{"distro/rootfs", nil},
 	{"distro/decompress", nil},
+	{"distro/openpgp", nil},
 	{"distro", []string{"lockfile"}},
 	{"fetch", []string{"lockfile"}},
 	{"cache/mirror", []string{"cache…", "fetch…", "distro…", "lockfile"}},
@@ -36,8 +37,9 @@ var mayImport = []struct {
 	{"imagebuild/cpio", []string{"imagebuild/tree", "imagebuild/compress"}},
 	{"imagebuild/dir", []string{"imagebuild/tree"}},
 	{"imagebuild/oci", []string{"imagebuild/tree", "imagebuild/tar", "imagebuild/compress"}},
+	{"imagebuild/secureboot", []string{"imagebuild/tree", "imagebuild/uki"}},
 	{"imagebuild/disk", []string{"imagebuild/tree", "imagebuild/compress", "imagebuild/cpio", "imagebuild/erofs", "imagebuild/ext4", "imagebuild/fat",
-		"imagebuild/gpt", "imagebuild/grub", "imagebuild/initramfs", "imagebuild/iso", "imagebuild/squashfs", "imagebuild/swap", "imagebuild/uki", "imagebuild/verity"}},
+		"imagebuild/gpt", "imagebuild/grub", "imagebuild/initramfs", "imagebuild/iso", "imagebuild/secureboot", "imagebuild/squashfs", "imagebuild/swap", "imagebuild/uki", "imagebuild/verity"}},
 	{"imagebuild/inspect", []string{"imagebuild…", "distro/decompress"}},
 	{"imagebuild", []string{"cache", "fetch…", "distro…", "lockfile"}},
 	{"cmd/samebits", []string{"…"}},
@@ -130,7 +132,7 @@ func siblings(a, b, folder string) bool {
 	}
 	x, y := first(a), first(b)
 	shared := func(s string) bool {
-		return s == "" || s == "rootfs" || s == "decompress" || s == "tree" || s == "compress" || strings.HasSuffix(s, "test")
+		return s == "" || s == "rootfs" || s == "decompress" || s == "openpgp" || s == "tree" || s == "compress" || strings.HasSuffix(s, "test")
 	}
 	return !shared(x) && !shared(y) && x != y && folder+"/"+y != "fetch/web"
 }
@@ -150,6 +152,8 @@ func TestImportRules(t *testing.T) {
 		{"lockfile", "distro", false},
 		{"distro/debian", "distro", true},
 		{"distro/debian", "distro/rootfs", true},
+		{"distro/fedora/rpm", "distro/openpgp", true},
+		{"distro/openpgp", "distro", false},
 		{"distro/debian/apt", "distro/debian/deb822", true},
 		{"distro/alpine", "distro/debian", false},
 		{"distro/debian", "fetch", false},

@@ -68,7 +68,7 @@ func TestLocateRefusesWhatIsNotVouchedFor(t *testing.T) {
 	}{
 		{"a byte of InRelease", func(f map[string][]byte) {
 			f["InRelease"] = bytes.Replace(f["InRelease"], []byte("Codename: b"), []byte("Codename: c"), 1)
-		}, "bookworm_InRelease is not used: its signature is bad"},
+		}, "bookworm_InRelease is not used: its signature does not verify"},
 		{"a byte of Packages", func(f map[string][]byte) { f[index][len(f[index])-3] ^= 1 }, "not what its signed Release lists"},
 		{"another index of the same archive", func(f map[string][]byte) { f[index] = evil[index] }, "not what its signed Release lists"},
 		{"a longer index", func(f map[string][]byte) { f[index] = append(f[index], '\n') }, "not what its signed Release lists"},

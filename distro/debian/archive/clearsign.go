@@ -2,6 +2,8 @@ package archive
 
 import (
 	"bytes"
+
+	"github.com/samebits/samebits/distro/openpgp"
 )
 
 const (
@@ -25,23 +27,23 @@ type clearsigned struct {
 func splitClearsigned(data []byte) (*clearsigned, error) {
 	line, rest := cutLine(data)
 	if string(line) != beginMessage {
-		return nil, malformed("it does not begin with %q", beginMessage)
+		return nil, openpgp.Malformed("it does not begin with %q", beginMessage)
 	}
 	for {
 		if len(rest) == 0 {
-			return nil, malformed("it ends within the head")
+			return nil, openpgp.Malformed("it ends within the head")
 		}
 		if line, rest = cutLine(rest); len(line) == 0 {
 			break
 		}
 		if !bytes.HasPrefix(line, []byte("Hash: ")) {
-			return nil, malformed("a line %q in the head", clip(line))
+			return nil, openpgp.Malformed("a line %q in the head", clip(line))
 		}
 	}
 	c := &clearsigned{text: make([]byte, 0, len(rest)), signed: make([]byte, 0, len(rest)+len(rest)/32)}
 	for first := true; ; first = false {
 		if len(rest) == 0 {
-			return nil, malformed("it ends before the signature")
+			return nil, openpgp.Malformed("it ends before the signature")
 		}
 		before := rest
 		line, rest = cutLine(rest)
@@ -51,7 +53,7 @@ func splitClearsigned(data []byte) (*clearsigned, error) {
 		}
 		if len(line) > 0 && line[0] == '-' {
 			if len(line) < 2 || line[1] != ' ' {
-				return nil, malformed("a line %q in the text", clip(line))
+				return nil, openpgp.Malformed("a line %q in the text", clip(line))
 			}
 			line = line[2:]
 		}
@@ -63,11 +65,11 @@ func splitClearsigned(data []byte) (*clearsigned, error) {
 	}
 	end := bytes.Index(rest, []byte("\n"+endSignature))
 	if end < 0 {
-		return nil, malformed("the signature has no end")
+		return nil, openpgp.Malformed("the signature has no end")
 	}
 	end += len("\n" + endSignature)
 	if after := bytes.TrimSpace(rest[end:]); len(after) > 0 {
-		return nil, malformed("text %q follows the signature", clip(after))
+		return nil, openpgp.Malformed("text %q follows the signature", clip(after))
 	}
 	c.signature = rest[:end]
 	return c, nil

@@ -54,18 +54,3 @@ func FuzzSplitClearsigned(f *testing.F) {
 		}
 	})
 }
-
-// FuzzSignatures feeds what stands in Release.gpg and in keyrings.
-func FuzzSignatures(f *testing.F) {
-	f.Add([]byte(signedByNobody[bytes.Index([]byte(signedByNobody), []byte("\n"+beginSignature))+1:]))
-	f.Add([]byte{0xc2, 0x01, 0x04})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, err := ReadKeys(data)
-		if (err == nil) != (keys != nil) && keys != nil && len(keys.keys) > 0 {
-			t.Error("keys together with an error")
-		}
-		if err := VerifyDetached([]byte("x"), data, keys, dayOne); err == nil {
-			t.Error("arbitrary bytes verify")
-		}
-	})
-}

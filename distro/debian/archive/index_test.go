@@ -17,8 +17,6 @@ import (
 	"github.com/samebits/samebits/lockfile"
 )
 
-var dayOne = time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
-
 const packagesText = `Package: a
 Source: src (1:0.9)
 Version: 1:1.0-1
@@ -157,7 +155,7 @@ func (s shelf) Blob(ctx context.Context, want lockfile.Digest, size int64, urls 
 
 func TestFetchReleaseDetached(t *testing.T) {
 	g := newGPG(t)
-	g.key("", "key-a", "ed25519", "0")
+	g.Key("", "key-a", "ed25519", "0")
 	keys := g.keys("key-a")
 	const dir = "http://x/dists/one/"
 	ctx := context.Background()
@@ -168,7 +166,7 @@ func TestFetchReleaseDetached(t *testing.T) {
 	if rel, err := FetchUnsigned(ctx, s, dir); err != nil || rel.Codename != "one" {
 		t.Errorf("without a look at the signature: %+v, %v", rel, err)
 	}
-	s[dir+"Release.gpg"] = g.detach(releaseText)
+	s[dir+"Release.gpg"] = g.Detach("", releaseText, "key-a")
 	if rel, err := FetchRelease(ctx, s, dir, keys, time.Now()); err != nil || rel.Codename != "one" {
 		t.Errorf("with a signature: %+v, %v", rel, err)
 	}

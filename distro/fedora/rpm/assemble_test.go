@@ -2,8 +2,6 @@ package rpm
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -12,10 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/samebits/samebits/distro/openpgp/openpgptest"
 )
 
 // A tagValue is an entry of a header to be made.
@@ -91,70 +87,18 @@ func assemble(signatures []tagValue, header, payload []byte) []byte {
 	return slices.Concat(makeLead("small-1-2"), s, padding, header, payload)
 }
 
-// A signer makes signatures of kinds that today's tools do not make.
-type signer struct {
-	t      testing.TB
-	entity *openpgp.Entity
-}
-
-func newSigner(t testing.TB) *signer {
+// keysOf is the keyring with a signer's key.
+func keysOf(t testing.TB, s *openpgptest.Signer) *Keyring {
 	t.Helper()
-	e, err := openpgp.NewEntity("signer", "", "signer@example.org", &packet.Config{Algorithm: packet.PubKeyAlgoRSA, RSABits: 2048, Time: func() time.Time { return time.Unix(1.6e9, 0) }})
+	k, err := LoadKeys(s.Keyring())
 	if err != nil {
 		t.Fatal(err)
-	}
-	return &signer{t, e}
-}
-
-func (s *signer) keys() *Keyring {
-	var b bytes.Buffer
-	if err := s.entity.Serialize(&b); err != nil {
-		s.t.Fatal(err)
-	}
-	k, err := LoadKeys(b.Bytes())
-	if err != nil {
-		s.t.Fatal(err)
 	}
 	return k
 }
 
-// version3 signs as PGP 2 and RHEL do.
-func (s *signer) version3(data []byte) []byte {
-	s.t.Helper()
-	created := binary.BigEndian.AppendUint32(nil, 1_650_000_000)
-	h := sha256.New()
-	h.Write(data)
-	h.Write([]byte{0})
-	h.Write(created)
-	sum := h.Sum(nil)
-	sig, err := rsa.SignPKCS1v15(nil, s.entity.PrivateKey.PrivateKey.(*rsa.PrivateKey), crypto.SHA256, sum)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	body := slices.Concat([]byte{3, 5, 0}, created, binary.BigEndian.AppendUint64(nil, s.entity.PrimaryKey.KeyId), []byte{1, 8}, sum[:2])
-	for len(sig) > 0 && sig[0] == 0 {
-		sig = sig[1:]
-	}
-	bits := 8 * len(sig)
-	for mask := byte(0x80); sig[0]&mask == 0; mask >>= 1 {
-		bits--
-	}
-	body = append(binary.BigEndian.AppendUint16(body, uint16(bits)), sig...)
-	return append([]byte{0x89, byte(len(body) >> 8), byte(len(body))}, body...)
-}
-
-// version4 signs as gpg does.
-func (s *signer) version4(data []byte) []byte {
-	s.t.Helper()
-	var b bytes.Buffer
-	if err := openpgp.DetachSign(&b, s.entity, bytes.NewReader(data), &packet.Config{Time: func() time.Time { return time.Unix(1.65e9, 0) }}); err != nil {
-		s.t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 func TestSignaturesOfOtherTools(t *testing.T) {
-	s, other := newSigner(t), newSigner(t)
+	s, other := openpgptest.NewSigner(t), openpgptest.NewSigner(t)
 	payload := []byte("the payload")
 	covered := makeHeader(regionImmutable, plainValues(payload)...)
 	bare := makeHeader(regionImmutable, plainValues(payload)[:5]...)
@@ -167,56 +111,48 @@ func TestSignaturesOfOtherTools(t *testing.T) {
 		header     []byte
 		want       error
 	}{
-		{"version 3, as RHEL 8", []tagValue{binValue(tagRSAHeader, s.version3(covered))}, covered, nil},
-		{"version 4", []tagValue{binValue(tagRSAHeader, s.version4(covered))}, covered, nil},
-		{"rpm 6", []tagValue{textsValue(tagOpenPGP, text(s.version4(covered))), binValue(tagReserved, make([]byte, 32))}, covered, nil},
-		{"rpm 6, of two signers", []tagValue{textsValue(tagOpenPGP, text(other.version4(covered)), text(s.version4(covered)))}, covered, nil},
-		{"rpm 6, of another", []tagValue{textsValue(tagOpenPGP, text(other.version4(covered)))}, covered, ErrUnknownKey},
+		{"version 3, as RHEL 8", []tagValue{binValue(tagRSAHeader, s.Version3(covered))}, covered, nil},
+		{"version 4", []tagValue{binValue(tagRSAHeader, s.Version4(covered))}, covered, nil},
+		{"rpm 6", []tagValue{textsValue(tagOpenPGP, text(s.Version4(covered))), binValue(tagReserved, make([]byte, 32))}, covered, nil},
+		{"rpm 6, of two signers", []tagValue{textsValue(tagOpenPGP, text(other.Version4(covered)), text(s.Version4(covered)))}, covered, nil},
+		{"rpm 6, of another", []tagValue{textsValue(tagOpenPGP, text(other.Version4(covered)))}, covered, ErrUnknownKey},
 		{"rpm 6, not in base64", []tagValue{textsValue(tagOpenPGP, "*")}, covered, ErrMalformed},
-		{"over both, as CentOS 7", []tagValue{binValue(tagRSAHeader, s.version3(bare)), binValue(sigTagPGP, s.version3(whole))}, bare, nil},
-		{"only over both", []tagValue{binValue(sigTagPGP, s.version3(whole))}, bare, nil},
-		{"header only", []tagValue{binValue(tagRSAHeader, s.version3(bare))}, bare, ErrPartial},
-		{"header with an MD5 of the payload", []tagValue{binValue(tagRSAHeader, s.version3(weak))}, weak, ErrPartial},
-		{"header, and both by another", []tagValue{binValue(tagRSAHeader, s.version3(bare)), binValue(sigTagPGP, other.version3(whole))}, bare, ErrPartial},
-		{"header, and both wrong", []tagValue{binValue(tagRSAHeader, s.version3(covered)), binValue(sigTagPGP, s.version3(whole))}, covered, ErrBadSignature},
-		{"of something else", []tagValue{binValue(tagRSAHeader, s.version3(whole))}, covered, ErrBadSignature},
-		{"one good, one bad", []tagValue{binValue(tagDSAHeader, s.version4(bare)), binValue(tagRSAHeader, s.version4(covered))}, covered, ErrBadSignature},
+		{"over both, as CentOS 7", []tagValue{binValue(tagRSAHeader, s.Version3(bare)), binValue(sigTagPGP, s.Version3(whole))}, bare, nil},
+		{"only over both", []tagValue{binValue(sigTagPGP, s.Version3(whole))}, bare, nil},
+		{"header only", []tagValue{binValue(tagRSAHeader, s.Version3(bare))}, bare, ErrPartial},
+		{"header with an MD5 of the payload", []tagValue{binValue(tagRSAHeader, s.Version3(weak))}, weak, ErrPartial},
+		{"header, and both by another", []tagValue{binValue(tagRSAHeader, s.Version3(bare)), binValue(sigTagPGP, other.Version3(whole))}, bare, ErrPartial},
+		{"header, and both wrong", []tagValue{binValue(tagRSAHeader, s.Version3(covered)), binValue(sigTagPGP, s.Version3(whole))}, covered, ErrBadSignature},
+		{"of something else", []tagValue{binValue(tagRSAHeader, s.Version3(whole))}, covered, ErrBadSignature},
+		{"one good, one bad", []tagValue{binValue(tagDSAHeader, s.Version4(bare)), binValue(tagRSAHeader, s.Version4(covered))}, covered, ErrBadSignature},
 		{"none", nil, covered, ErrNoSignature},
 		{"an empty one", []tagValue{binValue(tagRSAHeader, []byte{0x89, 0, 0})}, covered, ErrMalformed},
-		{"a short one of version 3", []tagValue{binValue(tagRSAHeader, s.version3(covered)[:21])}, covered, ErrMalformed},
+		{"a short one of version 3", []tagValue{binValue(tagRSAHeader, s.Version3(covered)[:21])}, covered, ErrMalformed},
 		{"of version 2", []tagValue{binValue(tagRSAHeader, append([]byte{0x89, 0, 19, 2}, make([]byte, 18)...))}, covered, ErrMalformed},
-		{"a key", []tagValue{binValue(tagRSAHeader, s.public())}, covered, ErrMalformed},
-		{"a digest that is wrong", []tagValue{binValue(tagRSAHeader, s.version3(covered)), textValue(tagSHA256Header, strings.Repeat("0", 64))}, covered, ErrDamaged},
-		{"an unknown tag", []tagValue{binValue(tagRSAHeader, s.version3(covered)), textValue(tagSHA256Header-1, "x")}, covered, ErrDamaged},
-		{"bytes in the reserve", []tagValue{binValue(tagRSAHeader, s.version3(covered)), binValue(sigTagReserved, []byte("x"))}, covered, ErrDamaged},
-		{"another size", []tagValue{binValue(tagRSAHeader, s.version3(covered)), intsValue(sigTagSize, 5)}, covered, ErrDamaged},
+		{"a key", []tagValue{binValue(tagRSAHeader, s.BareKey())}, covered, ErrMalformed},
+		{"a digest that is wrong", []tagValue{binValue(tagRSAHeader, s.Version3(covered)), textValue(tagSHA256Header, strings.Repeat("0", 64))}, covered, ErrDamaged},
+		{"an unknown tag", []tagValue{binValue(tagRSAHeader, s.Version3(covered)), textValue(tagSHA256Header-1, "x")}, covered, ErrDamaged},
+		{"bytes in the reserve", []tagValue{binValue(tagRSAHeader, s.Version3(covered)), binValue(sigTagReserved, []byte("x"))}, covered, ErrDamaged},
+		{"another size", []tagValue{binValue(tagRSAHeader, s.Version3(covered)), intsValue(sigTagSize, 5)}, covered, ErrDamaged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			data := assemble(c.signatures, c.header, payload)
-			p, signer, err := check(data, s.keys())
+			p, signer, err := check(data, keysOf(t, s))
 			if !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
-			if c.want == nil && (p.String() != "small-1-2.noarch" || signer.Time.Unix() != 1_650_000_000) {
+			if c.want == nil && (p.String() != "small-1-2.noarch" || !signer.Time.Equal(openpgptest.SignedAt)) {
 				t.Errorf("%s by %+v", p, signer)
 			}
 			for at := leadSize; c.want == nil && at < len(data); at++ {
 				bad := bytes.Clone(data)
 				bad[at] ^= 0x40
-				if _, _, err := check(bad, s.keys()); err == nil && at > len(data)-len(payload)-len(c.header) {
+				if _, _, err := check(bad, keysOf(t, s)); err == nil && at > len(data)-len(payload)-len(c.header) {
 					t.Fatalf("byte %d was flipped and is not noticed", at)
 				}
 			}
 		})
 	}
-}
-
-func (s *signer) public() []byte {
-	var b bytes.Buffer
-	if err := s.entity.PrimaryKey.Serialize(&b); err != nil {
-		s.t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 func TestHeadersThatAreRefused(t *testing.T) {
@@ -283,10 +219,10 @@ func FuzzCheck(f *testing.F) {
 	payload := []byte("the payload")
 	values := append(plainValues(payload), textsValue(tagRequireName, "a", "b"), intsValue(tagRequireFlags, 8, 0), textsValue(tagRequireVersion, "1", ""))
 	f.Add(assemble([]tagValue{textValue(tagSHA1Header, strings.Repeat("0", 40)), binValue(sigTagReserved, make([]byte, 32))}, makeHeader(regionImmutable, values...), payload))
-	s := newSigner(f)
+	s := openpgptest.NewSigner(f)
 	header := makeHeader(regionImmutable, values...)
-	f.Add(assemble([]tagValue{binValue(tagRSAHeader, s.version4(header))}, header, payload))
-	keys := s.keys()
+	f.Add(assemble([]tagValue{binValue(tagRSAHeader, s.Version4(header))}, header, payload))
+	keys := keysOf(f, s)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ReadPackage(bytes.NewReader(data))
 		whole, digestErr := CheckDigests(bytes.NewReader(data))

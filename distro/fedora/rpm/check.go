@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/samebits/samebits/distro/openpgp"
 )
 
 // Check reads a whole package file and checks it: the digests of header and
@@ -104,11 +106,11 @@ func readFront(r io.Reader) (*front, error) {
 // A checker follows a package's bytes.
 type checker struct {
 	front   *front
-	headers []*verification // over the header
-	wholes  []*verification // over header and payload
-	digests []*digest       // over the payload, or over both
-	covered bool            // the header tells a strong digest of the payload
-	size    int64           // of header and payload, in bytes
+	headers []*openpgp.Verification // over the header
+	wholes  []*openpgp.Verification // over header and payload
+	digests []*digest               // over the payload, or over both
+	covered bool                    // the header tells a strong digest of the payload
+	size    int64                   // of header and payload, in bytes
 }
 
 // begin reads the signatures and gives them the header.
@@ -119,12 +121,12 @@ func (f *front) begin(keys *Keyring) (*checker, error) {
 		return nil, err
 	}
 	for _, s := range ofHeader {
-		v := keys.begin(s)
+		v := keys.Begin(s)
 		v.Write(f.header.raw)
 		c.headers = append(c.headers, v)
 	}
 	for _, s := range ofWhole {
-		v := keys.begin(s)
+		v := keys.Begin(s)
 		v.Write(f.header.raw)
 		c.wholes = append(c.wholes, v)
 	}
@@ -138,14 +140,14 @@ func (f *front) readSignatures() (ofHeader, ofWhole []*packet.Signature, err err
 	add := func(to *[]*packet.Signature, blob []byte) {
 		if err == nil && len(blob) > 0 {
 			var sigs []*packet.Signature
-			sigs, err = readSignatures(blob)
+			sigs, err = openpgp.ReadSignatures(blob, form)
 			*to = append(*to, sigs...)
 		}
 	}
 	for _, text := range h.texts(tagOpenPGP) {
 		blob, wrong := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 		if wrong != nil {
-			return nil, nil, malformed("it is not in base64: %v", wrong)
+			return nil, nil, openpgp.Malformed("it is not in base64: %v", wrong)
 		}
 		add(&ofHeader, blob)
 	}
@@ -155,8 +157,8 @@ func (f *front) readSignatures() (ofHeader, ofWhole []*packet.Signature, err err
 	for _, tag := range []uint32{sigTagPGP, sigTagGPG} {
 		add(&ofWhole, h.bin(tag))
 	}
-	if err == nil && len(ofHeader)+len(ofWhole) > maxSignatures {
-		err = malformed("more than %d signatures", maxSignatures)
+	if err == nil && len(ofHeader)+len(ofWhole) > openpgp.MaxSignatures {
+		err = openpgp.Malformed("more than %d signatures", openpgp.MaxSignatures)
 	}
 	return ofHeader, ofWhole, err
 }
@@ -180,15 +182,15 @@ func (c *checker) verdict() (*Signer, error) {
 	if err := c.damage(); err != nil {
 		return nil, err
 	}
-	var header, whole tally
+	var header, whole openpgp.Tally
 	for _, v := range c.headers {
-		header.add(v, time.Time{})
+		header.Add(v, time.Time{})
 	}
 	for _, v := range c.wholes {
-		whole.add(v, time.Time{})
+		whole.Add(v, time.Time{})
 	}
-	onHeader, headerErr := header.verdict()
-	onWhole, wholeErr := whole.verdict()
+	onHeader, headerErr := header.Verdict()
+	onWhole, wholeErr := whole.Verdict()
 	switch {
 	case errors.Is(headerErr, ErrBadSignature):
 		return nil, headerErr

@@ -20,7 +20,7 @@ func TestSignedPackagesOfEachKindOfKey(t *testing.T) {
 	for _, algorithm := range []string{"rsa2048", "ed25519", "dsa2048"} {
 		t.Run(algorithm, func(t *testing.T) {
 			g := newGPG(t)
-			print := g.key("20240101T000000", "packager", algorithm, "0")
+			print := g.Key("20240101T000000", "packager", algorithm, "0")
 			for _, pkg := range [][]byte{unsigned, source} {
 				data := g.sign(pkg, "20240102T030405", "packager", "--digest-algo SHA256")
 				p, signer, err := check(data, g.keys("packager"))
@@ -99,16 +99,16 @@ func TestWhoseSignatureCounts(t *testing.T) {
 		if name == "late" {
 			expires = "1y"
 		}
-		g.key("20200101T000000", name, "rsa2048", expires)
+		g.Key("20200101T000000", name, "rsa2048", expires)
 	}
-	sub := g.key("20200101T000000", "owner", "rsa2048", "0")
-	g.run("20200101T000000", "", "--quick-add-key", sub, "ed25519", "sign", "0")
-	subkeys := g.fingerprints("owner")
+	sub := g.Key("20200101T000000", "owner", "rsa2048", "0")
+	g.Run("20200101T000000", "", "--quick-add-key", sub, "ed25519", "sign", "0")
+	subkeys := g.Fingerprints("owner")
 	all := g.keys("packager", "gone", "late", "owner")
-	g.run("", "", "--quick-set-expire", g.fingerprints("late")[0], "0")
+	g.Run("", "", "--quick-set-expire", g.Fingerprints("late")[0], "0")
 	lateSigned := g.sign(unsigned, "20220601T000000", "late")
 	goneSigned := g.sign(unsigned, "20200601T000000", "gone")
-	g.revoke(g.fingerprints("gone")[0])
+	g.Revoke(g.Fingerprints("gone")[0])
 
 	for _, c := range []struct {
 		name string
@@ -146,7 +146,7 @@ func TestWhoseSignatureCounts(t *testing.T) {
 func TestNoFlippedByteGoesUnnoticed(t *testing.T) {
 	unsigned, _ := build(t, exampleSpec)
 	g := newGPG(t)
-	g.key("", "packager", "rsa2048", "0")
+	g.Key("", "packager", "rsa2048", "0")
 	data := g.sign(unsigned, "", "packager")
 	keys := g.keys("packager")
 	f, err := readFront(bytes.NewReader(data))
@@ -213,7 +213,7 @@ func (f *front) signatureField(at int) string {
 func TestDamageIsToldFromForgery(t *testing.T) {
 	unsigned, _ := build(t, exampleSpec)
 	g := newGPG(t)
-	g.key("", "packager", "rsa2048", "0")
+	g.Key("", "packager", "rsa2048", "0")
 	data := g.sign(unsigned, "", "packager")
 	data[len(data)-100] ^= 1
 	_, _, err := check(data, g.keys("packager"))

@@ -3,61 +3,32 @@ package rpm
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/samebits/samebits/distro/openpgp"
 )
 
 // What can be wrong with a package's or a file's signature. Each is wrapped by
 // a [*SignatureError].
 var (
-	ErrNoSignature  = errors.New("it has no signature")
-	ErrUnknownKey   = errors.New("it is signed only by keys that are not trusted for it")
-	ErrBadSignature = errors.New("its signature does not verify: the bytes are not those that were signed")
+	ErrNoSignature  = openpgp.ErrNoSignature
+	ErrUnknownKey   = openpgp.ErrUnknownKey
+	ErrBadSignature = openpgp.ErrBadSignature
 	ErrDamaged      = errors.New("it is damaged: its digests are not those of its bytes")
-	ErrKeyExpired   = errors.New("the key that signed it had expired")
-	ErrFuture       = errors.New("its signature is of a time that has not come; is the clock of this machine right?")
-	ErrKeyRevoked   = errors.New("the key that signed it is revoked")
-	ErrWeakDigest   = errors.New("its signature rests on a digest that can be forged (MD5 or SHA-1)")
+	ErrKeyExpired   = openpgp.ErrKeyExpired
+	ErrFuture       = openpgp.ErrFuture
+	ErrKeyRevoked   = openpgp.ErrKeyRevoked
+	ErrWeakDigest   = openpgp.ErrWeakDigest
 	ErrPartial      = errors.New("its signature covers the header but not the payload")
-	ErrMalformed    = errors.New("its signature is not one that OpenPGP describes")
+	ErrMalformed    = openpgp.ErrMalformed
 )
 
 // A SignatureError says why a package or file is not taken for signed.
-type SignatureError struct {
-	// Err is one of the errors above.
-	Err error
-	// Keys are the fingerprints, or where a signature has none the key IDs, of
-	// the keys in question, in upper-case hexadecimal digits.
-	Keys []string
-	// Detail says more where there is more to say.
-	Detail string
-}
-
-// Error names the reason and the keys.
-func (e *SignatureError) Error() string {
-	s := e.Err.Error()
-	if e.Detail != "" {
-		s += ": " + e.Detail
-	}
-	if len(e.Keys) > 0 {
-		s += fmt.Sprintf(" (%s)", strings.Join(e.Keys, ", "))
-	}
-	return s
-}
-
-// Unwrap returns the reason.
-func (e *SignatureError) Unwrap() error { return e.Err }
+type SignatureError = openpgp.SignatureError
 
 // IsSignature reports whether err says that a signature is absent or wrong or
 // a package damaged, in contrast to a file that could not be read or is no
 // package at all.
-func IsSignature(err error) bool {
-	var s *SignatureError
-	return errors.As(err, &s)
-}
-
-func malformed(format string, args ...any) error {
-	return &SignatureError{Err: ErrMalformed, Detail: fmt.Sprintf(format, args...)}
-}
+func IsSignature(err error) bool { return openpgp.IsSignature(err) }
 
 func damaged(format string, args ...any) error {
 	return &SignatureError{Err: ErrDamaged, Detail: fmt.Sprintf(format, args...)}

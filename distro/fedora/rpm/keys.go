@@ -1,150 +1,36 @@
 package rpm
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/armor"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/samebits/samebits/distro/openpgp"
 )
 
 // A Keyring holds the keys that may sign. It is not changed once it is made
 // and may be used concurrently. The nil Keyring trusts nobody.
-type Keyring struct {
-	keys []key
-}
+type Keyring = openpgp.Keyring
 
-// A key is a primary key or a subkey with what vouches for it.
-type key struct {
-	public  *packet.PublicKey
-	binding *packet.Signature // of a subkey; nil for a primary key
-	subkey  *openpgp.Subkey   // nil for a primary key
-	entity  *openpgp.Entity
-}
-
-// Limits on one file of keys.
-const (
-	maxKeyFile = 4 << 20 // bytes
-	maxBlocks  = 256
-)
+// maxKeyFile bounds one file of keys, in bytes.
+const maxKeyFile = 4 << 20
 
 // LoadKeys reads files of OpenPGP public keys, such as those below
 // etc/pki/rpm-gpg or behind a repository's gpgkey: each is binary or one or
 // more armored blocks, with any text around them. Keys of kinds that are not
 // known are passed over; a file of which nothing is left is an error.
 func LoadKeys(files ...[]byte) (*Keyring, error) {
-	k := &Keyring{}
+	out := &Keyring{}
 	for _, data := range files {
 		if len(data) > maxKeyFile {
 			return nil, fmt.Errorf("a file of keys is longer than %d bytes", maxKeyFile)
 		}
-		bodies := [][]byte{data}
-		if bytes.Contains(data, []byte(armorBegin)) {
-			var err error
-			if bodies, err = dearmor(data, openpgp.PublicKeyType); err != nil {
-				return nil, err
-			}
-		}
-		var last error
-		before := len(k.keys)
-		for _, b := range bodies {
-			if err := k.add(b); err != nil {
-				last = err
-			}
-		}
-		if len(k.keys) == before {
-			return nil, last
-		}
-	}
-	return k, nil
-}
-
-// Join returns the keys of all the given keyrings.
-func Join(keyrings ...*Keyring) *Keyring {
-	out := &Keyring{}
-	for _, k := range keyrings {
-		if k != nil {
-			out.keys = append(out.keys, k.keys...)
-		}
-	}
-	return out
-}
-
-// Fingerprints returns those of the primary keys, in upper-case hexadecimal
-// digits, in the order in which they were read.
-func (k *Keyring) Fingerprints() []string {
-	if k == nil {
-		return nil
-	}
-	var out []string
-	for _, c := range k.keys {
-		if c.subkey == nil {
-			out = append(out, hexadecimal(c.public))
-		}
-	}
-	return out
-}
-
-const armorBegin = "-----BEGIN PGP"
-
-// dearmor returns what is in the armored blocks of data, which must all be of
-// the given type.
-func dearmor(data []byte, kind string) ([][]byte, error) {
-	begin := []byte(armorBegin)
-	var out [][]byte
-	for i := bytes.Index(data, begin); i >= 0; i = bytes.Index(data, begin) {
-		if len(out) == maxBlocks {
-			return nil, fmt.Errorf("more than %d armored blocks", maxBlocks)
-		}
-		data = data[i:]
-		one := data
-		if end := bytes.Index(data[len(begin):], begin); end >= 0 {
-			one = data[:len(begin)+end]
-		}
-		data = data[len(one):]
-		block, err := armor.Decode(bytes.NewReader(one))
+		k, err := openpgp.ReadKeys(data)
 		if err != nil {
-			return nil, fmt.Errorf("the armor is damaged: %w", err)
+			return nil, err
 		}
-		if block.Type != kind {
-			return nil, fmt.Errorf("a block is a %q, not a %q", block.Type, kind)
-		}
-		body, err := io.ReadAll(block.Body)
-		if err != nil {
-			return nil, fmt.Errorf("the armor is damaged: %w", err)
-		}
-		out = append(out, body)
+		out = Join(out, k)
 	}
 	return out, nil
 }
 
-func (k *Keyring) add(data []byte) error {
-	entities, err := openpgp.ReadKeyRing(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("no key can be read: %w", err)
-	}
-	if len(entities) == 0 {
-		return errors.New("no key is in it")
-	}
-	for _, e := range entities {
-		k.keys = append(k.keys, key{public: e.PrimaryKey, entity: e})
-		for i := range e.Subkeys {
-			s := &e.Subkeys[i]
-			k.keys = append(k.keys, key{public: s.PublicKey, binding: s.Sig, subkey: s, entity: e})
-		}
-	}
-	return nil
-}
-
-func hexadecimal(k *packet.PublicKey) string { return fmt.Sprintf("%X", k.Fingerprint) }
-
-// userID is the primary identity of the key's owner.
-func (c key) userID() string {
-	if id := c.entity.PrimaryIdentity(); id != nil {
-		return id.Name
-	}
-	return ""
-}
+// Join returns the keys of all the given keyrings.
+func Join(keyrings ...*Keyring) *Keyring { return openpgp.Join(keyrings...) }

@@ -7,40 +7,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/samebits/samebits/distro/openpgp/openpgptest"
 )
 
-// A gpg is a home of GnuPG with keys of its own.
+// A gpg signs packages.
 type gpg struct {
-	t    testing.TB
-	home string
+	*openpgptest.GPG
+	t testing.TB
 }
 
 func newGPG(t testing.TB) *gpg {
 	t.Helper()
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Skipf("no gpg here: %v", err)
-	}
-	// Not t.TempDir: the path of the agent's socket has to be short.
-	home, err := os.MkdirTemp("", "gpg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
-		os.RemoveAll(home)
-	})
-	return &gpg{t, home}
-}
-
-// run runs gpg as at the given time ("" for now), with input, and returns its
-// output.
-func (g *gpg) run(at, input string, args ...string) []byte {
-	g.t.Helper()
-	all := []string{"--homedir", g.home, "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback", "--passphrase", "", "--no-tty"}
-	if at != "" {
-		all = append(all, "--faked-system-time", at)
-	}
-	return command(g.t, input, "gpg", append(all, args...)...)
+	return &gpg{openpgptest.NewGPG(t), t}
 }
 
 func command(t testing.TB, input, name string, args ...string) []byte {
@@ -55,46 +34,13 @@ func command(t testing.TB, input, name string, args ...string) []byte {
 	return out.Bytes()
 }
 
-// key makes a key that signs, and returns its fingerprint.
-func (g *gpg) key(at, name, algorithm, expires string) string {
-	g.t.Helper()
-	g.run(at, "", "--quick-gen-key", name+" <"+name+"@example.org>", algorithm, "sign", expires)
-	return g.fingerprints(name)[0]
-}
-
-// fingerprints returns those of the key and its subkeys.
-func (g *gpg) fingerprints(name string) []string {
-	g.t.Helper()
-	var out []string
-	for line := range strings.Lines(string(g.run("", "", "--with-colons", "--list-keys", name))) {
-		if f := strings.Split(line, ":"); f[0] == "fpr" {
-			out = append(out, f[9])
-		}
-	}
-	return out
-}
-
 func (g *gpg) keys(names ...string) *Keyring {
 	g.t.Helper()
-	k, err := LoadKeys(g.run("", "", append([]string{"--armor", "--export"}, names...)...))
+	k, err := LoadKeys(g.Export(append([]string{"--armor"}, names...)...))
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	return k
-}
-
-// revoke revokes a key with the certificate that gpg made along with it.
-func (g *gpg) revoke(fingerprint string) {
-	g.t.Helper()
-	data, err := os.ReadFile(filepath.Join(g.home, "openpgp-revocs.d", fingerprint+".rev"))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	_, cert, ok := strings.Cut(string(data), ":-----BEGIN")
-	if !ok {
-		g.t.Fatal("no revocation certificate")
-	}
-	g.run("", "-----BEGIN"+cert, "--import")
 }
 
 // sign signs a copy of a package by rpmsign with the key of that name, as at
@@ -115,7 +61,7 @@ func (g *gpg) sign(pkg []byte, at, name string, options ...string) []byte {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	command(g.t, "", "rpmsign", "--define", "__gpg "+program, "--define", "_gpg_path "+g.home, "--define", "_gpg_name "+name,
+	command(g.t, "", "rpmsign", "--define", "__gpg "+program, "--define", "_gpg_path "+g.Home, "--define", "_gpg_name "+name,
 		"--define", "_gpg_sign_cmd_extra_args --batch --no-tty "+strings.Join(options, " "),
 		"--addsign", file)
 	data, err := os.ReadFile(file)
