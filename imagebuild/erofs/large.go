@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/samebits/samebits/imagebuild/tree"
+	"github.com/samebits/samebits/imagebuild/tree/sparse"
 )
 
 // writeLarge writes files that may have holes, which are chunks of zeros, and
@@ -81,7 +82,7 @@ func (c *chunks) Write(p []byte) (int, error) {
 }
 
 func (c *chunks) chunk(p []byte) error {
-	if isZero(p) {
+	if sparse.IsZero(p) {
 		c.addresses = append(c.addresses, nullAddress)
 		c.holes++
 		return nil

@@ -175,14 +175,3 @@ func (b *blockWriter) flush() error {
 	b.buffer = b.buffer[:0]
 	return err
 }
-
-func isZero(p []byte) bool {
-	for len(p) > 0 {
-		n := min(len(p), len(zeros))
-		if !bytes.Equal(p[:n], zeros[:n]) {
-			return false
-		}
-		p = p[n:]
-	}
-	return true
-}

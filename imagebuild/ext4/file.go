@@ -1,10 +1,10 @@
 package ext4
 
 import (
-	"bytes"
 	"io"
 
 	"github.com/samebits/samebits/imagebuild/tree"
+	"github.com/samebits/samebits/imagebuild/tree/sparse"
 )
 
 const (
@@ -13,8 +13,6 @@ const (
 )
 
 var zeros [blockSize]byte
-
-func isZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
 
 // stream writes bytes to ascending places, without blocks of zeros.
 type stream struct {
@@ -46,7 +44,7 @@ func (s *stream) seek(to int64) error {
 }
 
 func (s *stream) flush() error {
-	if len(s.buf) > 0 && !(len(s.buf) <= blockSize && isZero(s.buf)) {
+	if len(s.buf) > 0 && !(len(s.buf) <= blockSize && sparse.IsZero(s.buf)) {
 		if _, err := s.w.WriteAt(s.buf, s.at); err != nil {
 			return err
 		}
@@ -88,7 +86,7 @@ func (f *fileWriter) Write(p []byte) (int, error) {
 
 func (f *fileWriter) add(b []byte) error {
 	f.block++
-	if isZero(b) {
+	if sparse.IsZero(b) {
 		return nil
 	}
 	at, err := f.e.allocate()

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/samebits/samebits/imagebuild/tree"
+	"github.com/samebits/samebits/imagebuild/tree/sparse"
 )
 
 // Write writes the tree as a file system to w, from its byte 0 on, and returns
@@ -32,7 +33,7 @@ func write(ctx context.Context, w io.WriterAt, t *tree.Tree, o Options) (int64, 
 		return 0, err
 	}
 	for i := range int64(numFATs) {
-		if err := l.writeTable(newStream(w, (l.reserved+i*l.table)*sectorSize)); err != nil {
+		if err := l.writeTable(sparse.NewWriter(w, (l.reserved+i*l.table)*sectorSize)); err != nil {
 			return 0, err
 		}
 	}
@@ -41,7 +42,7 @@ func write(ctx context.Context, w io.WriterAt, t *tree.Tree, o Options) (int64, 
 			return 0, err
 		}
 	}
-	return l.size(), l.writeData(ctx, newStream(w, l.dataStart()), t, o)
+	return l.size(), l.writeData(ctx, sparse.NewWriter(w, l.dataStart()), t, o)
 }
 
 // writeAll is for what is small.
@@ -60,7 +61,7 @@ func (l *layout) writeHead(w io.WriterAt, o Options) error {
 	return writeAll(w, head, 0)
 }
 
-func (l *layout) writeTable(out *stream) error {
+func (l *layout) writeTable(out *sparse.Writer) error {
 	b := l.appendValue(nil, l.endOfChain()&^0xFF|media)
 	b = l.appendValue(b, l.endOfChain())
 	const most = 16 << 10
@@ -84,11 +85,11 @@ func (l *layout) writeTable(out *stream) error {
 	if _, err := out.Write(b); err != nil {
 		return err
 	}
-	return out.flush()
+	return out.Flush()
 }
 
 // writeData writes what is in the clusters, which is in the order of the tree.
-func (l *layout) writeData(ctx context.Context, out *stream, t *tree.Tree, o Options) error {
+func (l *layout) writeData(ctx context.Context, out *sparse.Writer, t *tree.Tree, o Options) error {
 	ahead := tree.ReadAhead(ctx, func(yield func(tree.Node) bool) {
 		for n := range t.All() {
 			if n.Mode().IsRegular() && !yield(n) {
@@ -110,11 +111,11 @@ func (l *layout) writeData(ctx context.Context, out *stream, t *tree.Tree, o Opt
 			_, err = out.Write(l.directory(n, o))
 		}
 		if err == nil && r.count > 0 {
-			err = out.seek(l.dataStart() + int64(r.first-2+r.count)*l.cluster)
+			err = out.Skip(l.dataStart() + int64(r.first-2+r.count)*l.cluster)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return out.flush()
+	return out.Flush()
 }

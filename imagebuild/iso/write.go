@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/samebits/samebits/imagebuild/tree"
+	"github.com/samebits/samebits/imagebuild/tree/sparse"
 )
 
 // Write writes the tree as a file system to w, from its byte 0 on, and returns
@@ -29,7 +30,7 @@ func write(ctx context.Context, w io.WriterAt, t *tree.Tree, o Options) (*Layout
 	if err != nil {
 		return nil, err
 	}
-	out := newStream(w, systemArea)
+	out := sparse.NewWriter(w, systemArea)
 	if err := l.writeHead(out); err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func write(ctx context.Context, w io.WriterAt, t *tree.Tree, o Options) (*Layout
 }
 
 // writeHead writes all that is before the boot images and contents.
-func (l *layout) writeHead(out *stream) error {
+func (l *layout) writeHead(out *sparse.Writer) error {
 	for _, part := range [][]byte{l.descriptors(), l.pathTables()} {
 		if _, err := out.Write(part); err != nil {
 			return err
@@ -65,11 +66,11 @@ func (l *layout) writeHead(out *stream) error {
 	if _, err := out.Write(l.overflow.data); err != nil {
 		return err
 	}
-	return out.seek(l.catalog * sectorSize)
+	return out.Skip(l.catalog * sectorSize)
 }
 
 // writeBoot writes the catalog and what is in it.
-func (l *layout) writeBoot(out *stream) error {
+func (l *layout) writeBoot(out *sparse.Writer) error {
 	if l.o.BIOS == nil && l.o.UEFI == nil {
 		return nil
 	}
@@ -89,7 +90,7 @@ func (l *layout) writeBoot(out *stream) error {
 		}
 	}
 	if l.o.UEFI != nil {
-		if err := out.seek(l.uefi * sectorSize); err != nil {
+		if err := out.Skip(l.uefi * sectorSize); err != nil {
 			return err
 		}
 		if err := copyImage(out, l.o.UEFI); err != nil {
@@ -125,7 +126,7 @@ func copyImage(w io.Writer, image *BootImage) error {
 	return err
 }
 
-func (l *layout) writeContents(ctx context.Context, out *stream, t *tree.Tree) error {
+func (l *layout) writeContents(ctx context.Context, out *sparse.Writer, t *tree.Tree) error {
 	ahead := tree.ReadAhead(ctx, func(yield func(tree.Node) bool) {
 		for n := range t.Inodes() {
 			if n.Mode().IsRegular() && !yield(n) {
@@ -142,7 +143,7 @@ func (l *layout) writeContents(ctx context.Context, out *stream, t *tree.Tree) e
 			continue
 		}
 		if sector := l.contents[n.InodeIndex()]; sector > 0 {
-			if err := out.seek(sector * sectorSize); err != nil {
+			if err := out.Skip(sector * sectorSize); err != nil {
 				return err
 			}
 		}
@@ -150,5 +151,5 @@ func (l *layout) writeContents(ctx context.Context, out *stream, t *tree.Tree) e
 			return err
 		}
 	}
-	return out.flush()
+	return out.Flush()
 }

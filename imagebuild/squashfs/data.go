@@ -1,13 +1,13 @@
 package squashfs
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"sync"
 
 	"github.com/samebits/samebits/imagebuild/compress"
 	"github.com/samebits/samebits/imagebuild/tree"
+	"github.com/samebits/samebits/imagebuild/tree/sparse"
 )
 
 // stored is where a file's content is.
@@ -99,7 +99,7 @@ func (d *data) place(t *tree.Tree) []tree.Node {
 }
 
 func (b *block) compress(c compressor) {
-	if b.file != nil && isZero(b.data) {
+	if b.file != nil && sparse.IsZero(b.data) {
 		b.size = 0
 		return
 	}
@@ -110,19 +110,6 @@ func (b *block) compress(c compressor) {
 	} else {
 		b.size = uint32(len(b.data)) | plainBlock
 	}
-}
-
-var zeros [4096]byte
-
-func isZero(p []byte) bool {
-	for len(p) > 0 {
-		n := min(len(p), len(zeros))
-		if !bytes.Equal(p[:n], zeros[:n]) {
-			return false
-		}
-		p = p[n:]
-	}
-	return true
 }
 
 // take writes a block and notes where.
