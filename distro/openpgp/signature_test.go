@@ -50,6 +50,7 @@ func TestForms(t *testing.T) {
 		{"a packet that must be understood", slices.Concat(packetOf(30, 0), four), [4]error{no, no, no, no}},
 		{"a user ID", slices.Concat(packetOf(13, 'x'), four), [4]error{no, no, no, no}},
 		{"version 3, cut short", packetOf(2, three[3:21]...), [4]error{no, no, ErrNoSignature, no}},
+		{"version 3, cut shorter", packetOf(2, three[3:13]...), [4]error{no, no, ErrNoSignature, no}},
 		{"an empty one", packetOf(2), [4]error{no, no, no, no}},
 		{"cut off", four[:len(four)-1], [4]error{no, no, no, no}},
 	} {

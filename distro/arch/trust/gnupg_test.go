@@ -37,14 +37,14 @@ func pacmanKey(t *testing.T, day string, files map[string][]byte) *gpg {
 		}
 	}
 	write(patched, source)
-	write(filepath.Join(g.home, "gpg.conf"), []byte("faked-system-time "+strings.ReplaceAll(day, "-", "")+"T120000!\n"))
+	write(filepath.Join(g.Home, "gpg.conf"), []byte("faked-system-time "+strings.ReplaceAll(day, "-", "")+"T120000!\n"))
 	for _, args := range [][]string{{"--init"}, {"--populate"}} {
-		cmd := exec.Command("bash", append([]string{patched, "--gpgdir", g.home}, args...)...)
+		cmd := exec.Command("bash", append([]string{patched, "--gpgdir", g.Home}, args...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Skipf("pacman-key %s: %v\n%s", args, err, out)
 		}
 	}
-	write(filepath.Join(g.home, "gpg.conf"), nil)
+	write(filepath.Join(g.Home, "gpg.conf"), nil)
 	return g
 }
 
@@ -52,7 +52,7 @@ func pacmanKey(t *testing.T, day string, files map[string][]byte) *gpg {
 func (g *gpg) homeFiles() map[string][]byte {
 	files := map[string][]byte{}
 	for _, name := range []string{"pubring.gpg", "pubring.kbx", "trustdb.gpg"} {
-		if data, err := os.ReadFile(filepath.Join(g.home, name)); err == nil {
+		if data, err := os.ReadFile(filepath.Join(g.Home, name)); err == nil {
 			files[name] = data
 		}
 	}

@@ -1,70 +1,36 @@
 package trust
 
 import (
-	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/samebits/samebits/distro/openpgp/openpgptest"
 )
 
-// A gpg is a home of GnuPG with keys of its own.
+// A gpg is a home of GnuPG whose clock is set to days, such as "2020-06-01".
 type gpg struct {
-	t    testing.TB
-	home string
+	*openpgptest.GPG
+	t testing.TB
 }
 
 func newGPG(t testing.TB) *gpg {
 	t.Helper()
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Skipf("no gpg here: %v", err)
-	}
-	// Not t.TempDir: the path of the agent's socket has to be short.
-	home, err := os.MkdirTemp("", "gpg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
-		os.RemoveAll(home)
-	})
-	return &gpg{t, home}
+	return &gpg{openpgptest.NewGPG(t), t}
 }
 
-// try runs gpg as of a day such as "2020-06-01" with input, and returns its
-// output and what it says of its status.
-func (g *gpg) try(day, input string, args ...string) (out []byte, status string, err error) {
-	g.t.Helper()
-	status = filepath.Join(g.home, "status")
-	all := []string{
-		"--homedir", g.home, "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback", "--passphrase", "", "--no-tty",
-		"--no-greeting", "--status-file", status,
+// clock is what gpg is given for a day, "" for now.
+func clock(day string) string {
+	if day == "" {
+		return ""
 	}
-	if day != "" {
-		all = append(all, "--faked-system-time", strings.ReplaceAll(day, "-", "")+"T120000!")
-	}
-	cmd := exec.Command("gpg", append(all, args...)...)
-	cmd.Stdin = strings.NewReader(input)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
-	said, _ := os.ReadFile(status)
-	if err != nil {
-		said = append(said, stderr.Bytes()...)
-	}
-	return stdout.Bytes(), string(said), err
+	return strings.ReplaceAll(day, "-", "") + "T120000!"
 }
 
-// run is try, for what has to succeed.
+// run runs gpg as of a day with input, and returns its output.
 func (g *gpg) run(day, input string, args ...string) []byte {
 	g.t.Helper()
-	out, said, err := g.try(day, input, args...)
-	if err != nil {
-		g.t.Fatalf("gpg %s: %v\n%s", strings.Join(args, " "), err, said)
-	}
-	return out
+	return g.Run(clock(day), input, args...)
 }
 
 // key makes a key that certifies and signs, and returns its fingerprint.
@@ -79,22 +45,7 @@ func (g *gpg) keyOf(algorithm, day, name, expires string) string {
 	if expires == "" {
 		expires = "0"
 	}
-	g.run(day, "", "--quick-gen-key", address(name), algorithm, "sign,cert", expires)
-	return g.fingerprints(name)[0]
-}
-
-func address(name string) string { return name + " <" + name + "@example.org>" }
-
-// fingerprints returns those of the key and its subkeys.
-func (g *gpg) fingerprints(name string) []string {
-	g.t.Helper()
-	var out []string
-	for line := range strings.Lines(string(g.run("", "", "--with-colons", "--list-keys", "="+address(name)))) {
-		if f := strings.Split(line, ":"); f[0] == "fpr" {
-			out = append(out, f[9])
-		}
-	}
-	return out
+	return g.Key(clock(day), name, algorithm, expires)
 }
 
 // certify has each of the masters certify all user IDs of a key, or those that
@@ -118,11 +69,7 @@ func (g *gpg) certify(day, fingerprint string, masters []string, args ...string)
 // sign makes a detached signature over text; key is a fingerprint.
 func (g *gpg) sign(day, key, text string, args ...string) []byte {
 	g.t.Helper()
-	name := filepath.Join(g.home, "text")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		g.t.Fatal(err)
-	}
-	return g.run(day, "", append(args, "-u", key+"!", "--output", "-", "--detach-sign", name)...)
+	return g.Detach(clock(day), text, key+"!", args...)
 }
 
 // Reasons of revocations, as gpg numbers them.
@@ -137,7 +84,7 @@ const (
 func (g *gpg) revoke(day, fingerprint, reason string) {
 	g.t.Helper()
 	answers := "y\n" + reason + "\n\ny\n"
-	cert := g.runQuestions(day, answers, "--gen-revoke", fingerprint)
+	cert := g.Answer(clock(day), answers, "--gen-revoke", fingerprint)
 	g.run(day, string(cert), "--import")
 }
 
@@ -145,29 +92,7 @@ func (g *gpg) revoke(day, fingerprint, reason string) {
 // for each signature, the key's own being the first, whether to revoke it.
 func (g *gpg) takeBack(day, fingerprint, reason string) {
 	g.t.Helper()
-	g.runQuestions(day, "n\ny\nn\nn\ny\n"+reason+"\n\ny\nsave\n", "--edit-key", fingerprint, "revsig")
-}
-
-// runQuestions is run for commands that ask, which --batch would forbid.
-func (g *gpg) runQuestions(day, answers string, args ...string) []byte {
-	g.t.Helper()
-	all := []string{
-		"--homedir", g.home, "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--no-tty", "--command-fd", "0",
-		"--faked-system-time", strings.ReplaceAll(day, "-", "") + "T120000!",
-	}
-	cmd := exec.Command("gpg", append(all, args...)...)
-	cmd.Stdin = strings.NewReader(answers)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		g.t.Fatalf("gpg %s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
-	}
-	return stdout.Bytes()
-}
-
-func (g *gpg) export(names ...string) []byte {
-	g.t.Helper()
-	return g.run("", "", append([]string{"--export"}, names...)...)
+	g.Answer(clock(day), "n\ny\nn\nn\ny\n"+reason+"\n\ny\nsave\n", "--edit-key", fingerprint, "revsig")
 }
 
 // files are those of a keyring package with all keys of g.
@@ -178,7 +103,7 @@ func (g *gpg) files(masters []string, revoked ...string) map[string][]byte {
 		trusted.WriteString(m + ":4:\n")
 	}
 	return map[string][]byte{
-		"example.gpg": g.export(), "example-trusted": []byte(trusted.String()),
+		"example.gpg": g.Export(), "example-trusted": []byte(trusted.String()),
 		"example-revoked": []byte(strings.Join(revoked, "\n")),
 	}
 }

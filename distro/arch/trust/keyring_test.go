@@ -124,8 +124,8 @@ func TestRevokedByAnother(t *testing.T) {
 	f := d.packager("alice", "", 3)
 	sig := d.sign("2020-06-01", f, text)
 	before := d.files(d.masters)
-	d.runQuestions("2020-07-01", "addrevoker\n"+d.masters[3]+"\ny\nsave\n", "--edit-key", f)
-	cert := d.runQuestions("2020-08-01", "y\n1\n\ny\n", "--local-user", d.masters[3], "--desig-revoke", f)
+	d.Answer(clock("2020-07-01"), "addrevoker\n"+d.masters[3]+"\ny\nsave\n", "--edit-key", f)
+	cert := d.Answer(clock("2020-08-01"), "y\n1\n\ny\n", "--local-user", d.masters[3], "--desig-revoke", f)
 	d.run("2020-08-01", string(cert), "--import")
 	accepted(t, load(t, before), sig)
 	refused(t, load(t, d.files(d.masters)), sig, ErrRevoked)
@@ -198,7 +198,7 @@ func TestRealKeybox(t *testing.T) {
 	d.run("2016-02-01", "", "--force-sign-key", "-u", local, "--quick-lsign-key", f)
 	sig := d.sign("2020-06-01", f, text)
 	two := d.sign("2020-06-01", d.packager("bob", "", 0), text)
-	if _, err := os.Stat(filepath.Join(d.home, "pubring.kbx")); err != nil {
+	if _, err := os.Stat(filepath.Join(d.Home, "pubring.kbx")); err != nil {
 		t.Skipf("this gpg keeps its keys elsewhere: %v", err)
 	}
 	// The keys that gpg made are all trusted ultimately: leave one.

@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"crypto"
 	"errors"
 	"fmt"
 	"hash"
@@ -11,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/samebits/samebits/distro/openpgp"
 )
 
 // A Signer is who made a signature that is trusted.
@@ -94,7 +95,7 @@ func (k *Keyring) judgeOne(s *packet.Signature) (*judged, error) {
 		e.Err, e.Detail = ErrMalformed, fmt.Errorf("it is of type %#x, not over a file", uint8(s.SigType))
 		return nil, e
 	}
-	if !strong(s.Hash) {
+	if !openpgp.StrongDigest(s.Hash) {
 		e.Err = ErrWeakDigest
 		return nil, e
 	}
@@ -191,15 +192,6 @@ func (k *Keyring) memberState(m member, t time.Time) error {
 		return ErrNotForSigning
 	}
 	return nil
-}
-
-// strong lists the digests that a signature over data may rest on.
-func strong(h crypto.Hash) bool {
-	switch h {
-	case crypto.SHA224, crypto.SHA256, crypto.SHA384, crypto.SHA512, crypto.SHA3_256, crypto.SHA3_512:
-		return true
-	}
-	return false
 }
 
 // printable replaces what a terminal could take for a command.

@@ -39,7 +39,7 @@ func TestBadSignatures(t *testing.T) {
 		"half":        {sig[:len(sig)/2], ErrMalformed},
 		"armored":     {d.sign("2020-06-01", f, text, "--armor"), ErrMalformed},
 		"text":        {d.sign("2020-06-01", f, text, "--textmode"), ErrMalformed},
-		"a key":       {d.export("alice"), ErrMalformed},
+		"a key":       {d.Export("alice"), ErrMalformed},
 		"SHA-1":       {d.sha1(t, f, sig), ErrWeakDigest},
 		"one unknown": {append(append([]byte(nil), sig...), stranger(t)...), ErrUnknownKey},
 	} {
@@ -55,7 +55,7 @@ func TestBadSignatures(t *testing.T) {
 		g := newGPG(t)
 		f := g.key("2016-01-01", "bob", "")
 		sig := g.sign("2020-06-01", f, text)
-		g.runQuestions("2020-06-01", "change-usage\nS\nQ\nsave\n", "--edit-key", f)
+		g.Answer(clock("2020-06-01"), "change-usage\nS\nQ\nsave\n", "--edit-key", f)
 		refused(t, load(t, g.files([]string{f})), sig, ErrNotForSigning)
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/samebits/samebits/distro/openpgp/openpgptest"
 )
 
 const text = "the bytes of a package"
@@ -74,7 +76,7 @@ func TestEnoughMasters(t *testing.T) {
 		sig := d.sign("2020-06-01", two, text)
 		k := load(t, d.files(d.masters))
 		e := refused(t, k, sig, ErrNotTrusted)
-		if e.Certified != 2 || e.Needed != 3 || e.Key != two || e.Name != address("two") {
+		if e.Certified != 2 || e.Needed != 3 || e.Key != two || e.Name != openpgptest.UserID("two") {
 			t.Errorf("%+v", e)
 		}
 		if !strings.Contains(e.Error(), "2 of the 3 masters") {
@@ -97,17 +99,17 @@ func TestEnoughMasters(t *testing.T) {
 	})
 	t.Run("each user ID for itself", func(t *testing.T) {
 		split := d.key("2016-01-01", "split", "")
-		d.run("2016-01-01", "", "--quick-add-uid", split, address("other"))
-		d.certify("2016-02-01", split, d.masters[:2], address("split"))
-		d.certify("2016-02-01", split, d.masters[2:4], address("other"))
+		d.run("2016-01-01", "", "--quick-add-uid", split, openpgptest.UserID("other"))
+		d.certify("2016-02-01", split, d.masters[:2], openpgptest.UserID("split"))
+		d.certify("2016-02-01", split, d.masters[2:4], openpgptest.UserID("other"))
 		sig := d.sign("2020-06-01", split, text)
 		refused(t, load(t, d.files(d.masters)), sig, ErrNotTrusted)
-		d.certify("2016-02-01", split, d.masters[4:], address("other"))
-		if s := accepted(t, load(t, d.files(d.masters)), sig); s.Name != address("other") {
+		d.certify("2016-02-01", split, d.masters[4:], openpgptest.UserID("other"))
+		if s := accepted(t, load(t, d.files(d.masters)), sig); s.Name != openpgptest.UserID("other") {
 			t.Errorf("%+v", s)
 		}
 		// The masters vouched for a user ID that the packager gave up.
-		d.run("2021-01-01", "", "--quick-revoke-uid", split, address("other"))
+		d.run("2021-01-01", "", "--quick-revoke-uid", split, openpgptest.UserID("other"))
 		k := load(t, d.files(d.masters))
 		late := d.sign("2021-06-01", split, text)
 		refused(t, k, late, ErrNotTrusted)
@@ -126,7 +128,7 @@ func TestExpiry(t *testing.T) {
 	d := newDistribution(t)
 	f := d.packager("alice", "2021-01-01", 3)
 	d.run("2016-01-01", "", "--quick-add-key", f, "ed25519", "sign", "2018-01-01")
-	sub := d.fingerprints("alice")[1]
+	sub := d.Fingerprints("alice")[1]
 	atEnd := d.files(d.masters)
 	early, earlySub := d.sign("2020-06-01", f, text), d.sign("2017-06-01", sub, text)
 	d.run("2017-07-01", "", "--quick-set-expire", f, "2026-01-01")
@@ -198,7 +200,7 @@ func TestRevokedByTheKeyring(t *testing.T) {
 	d := newDistribution(t)
 	f := d.packager("alice", "", 5)
 	d.run("2016-01-01", "", "--quick-add-key", f, "ed25519", "sign", "0")
-	sub := d.fingerprints("alice")[1]
+	sub := d.Fingerprints("alice")[1]
 	sig, subSig := d.sign("2020-06-01", f, text), d.sign("2020-06-01", sub, text)
 	refused(t, load(t, d.files(d.masters, f)), sig, ErrRevoked)
 	refused(t, load(t, d.files(d.masters, f)), subSig, ErrRevoked)
@@ -213,7 +215,7 @@ func TestSubkeyRevocation(t *testing.T) {
 	f := d.packager("alice", "", 3)
 	d.run("2016-01-01", "", "--quick-add-key", f, "ed25519", "sign", "0")
 	d.run("2016-01-01", "", "--quick-add-key", f, "ed25519", "sign", "0")
-	subs := d.fingerprints("alice")[1:]
+	subs := d.Fingerprints("alice")[1:]
 	for i, c := range []struct {
 		reason string
 		before error
@@ -223,7 +225,7 @@ func TestSubkeyRevocation(t *testing.T) {
 		if i == 1 {
 			key = "key 2\nrevkey\ny\n" + c.reason + "\n\ny\nsave\n"
 		}
-		d.runQuestions("2021-01-01", key, "--edit-key", f)
+		d.Answer(clock("2021-01-01"), key, "--edit-key", f)
 		k := load(t, d.files(d.masters))
 		refused(t, k, after, ErrRevoked)
 		if c.before != nil {
@@ -252,7 +254,7 @@ func TestMasters(t *testing.T) {
 	lostBefore, lostAfter := sign("b", lost)
 	goneBefore, goneAfter := sign("c", gone)
 	noneBefore, noneAfter := sign("d")
-	d.certify("2021-06-01", d.fingerprints("d")[0], []string{young})
+	d.certify("2021-06-01", d.Fingerprints("d")[0], []string{young})
 	d.revoke("2020-01-01", lost, compromised)
 	d.revoke("2020-01-01", gone, retired)
 	k := load(t, d.files(all))

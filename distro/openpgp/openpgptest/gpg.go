@@ -38,42 +38,23 @@ func NewGPG(t testing.TB) *GPG {
 	return &GPG{t, home}
 }
 
-// Try runs gpg with input and returns its output and what it says of its
-// status. It is given the time at, as "20200601T120000" (UTC), from which its
-// clock runs on, or at which it stands where a "!" follows; "" is now.
-func (g *GPG) Try(at, input string, args ...string) (out []byte, status string, err error) {
-	g.t.Helper()
-	file := filepath.Join(g.Home, "status")
-	out, stderr, err := g.start(at, input, append([]string{"--batch", "--yes", "--status-file", file}, args...))
-	said, _ := os.ReadFile(file)
-	if err != nil {
-		said = append(said, stderr...)
-	}
-	return out, string(said), err
-}
-
-// Run is Try for what has to succeed.
+// Run runs gpg with input and returns its output. It is given the time at, as
+// "20200601T120000" (UTC), from which its clock runs on, or at which it stands
+// where a "!" follows; "" is now.
 func (g *GPG) Run(at, input string, args ...string) []byte {
 	g.t.Helper()
-	out, said, err := g.Try(at, input, args...)
-	if err != nil {
-		g.t.Fatalf("gpg %s: %v\n%s", strings.Join(args, " "), err, said)
-	}
-	return out
+	return g.start(at, input, append([]string{"--batch", "--yes"}, args...))
 }
 
 // Answer runs a command that asks questions, which Run forbids, and gives it
 // the answers, one in each line.
 func (g *GPG) Answer(at, answers string, args ...string) []byte {
 	g.t.Helper()
-	out, stderr, err := g.start(at, answers, append([]string{"--command-fd", "0"}, args...))
-	if err != nil {
-		g.t.Fatalf("gpg %s: %v\n%s", strings.Join(args, " "), err, stderr)
-	}
-	return out
+	return g.start(at, answers, append([]string{"--command-fd", "0"}, args...))
 }
 
-func (g *GPG) start(at, input string, args []string) (stdout, stderr []byte, err error) {
+func (g *GPG) start(at, input string, args []string) []byte {
+	g.t.Helper()
 	all := []string{"--homedir", g.Home, "--quiet", "--no-greeting", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""}
 	if at != "" {
 		all = append(all, "--faked-system-time", at)
@@ -82,25 +63,28 @@ func (g *GPG) start(at, input string, args []string) (stdout, stderr []byte, err
 	cmd.Stdin = strings.NewReader(input)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	return out.Bytes(), errs.Bytes(), err
+	if err := cmd.Run(); err != nil {
+		g.t.Fatalf("gpg %s: %v\n%s", strings.Join(args, " "), err, errs.Bytes())
+	}
+	return out.Bytes()
 }
 
 // Key makes a key that certifies and signs, and returns its fingerprint.
 // Expires is as gpg takes it: "0" for never, "1y", a day such as "2021-12-31".
 func (g *GPG) Key(at, name, algorithm, expires string) string {
 	g.t.Helper()
-	g.Run(at, "", "--quick-gen-key", address(name), algorithm, "sign", expires)
+	g.Run(at, "", "--quick-gen-key", UserID(name), algorithm, "sign", expires)
 	return g.Fingerprints(name)[0]
 }
 
-func address(name string) string { return name + " <" + name + "@example.org>" }
+// UserID is that of the keys that Key makes.
+func UserID(name string) string { return name + " <" + name + "@example.org>" }
 
 // Fingerprints returns those of a key that Key made and of its subkeys.
 func (g *GPG) Fingerprints(name string) []string {
 	g.t.Helper()
 	var out []string
-	for line := range strings.Lines(string(g.Run("", "", "--with-colons", "--list-keys", "="+address(name)))) {
+	for line := range strings.Lines(string(g.Run("", "", "--with-colons", "--list-keys", "="+UserID(name)))) {
 		if f := strings.Split(line, ":"); f[0] == "fpr" {
 			out = append(out, f[9])
 		}
