@@ -35,26 +35,44 @@ type difference struct {
 	// Missing says that the package of the new or, where it was removed, of
 	// the old lock was not located.
 	Missing bool `json:"missing,omitempty"`
+	// WasMissing says that a changed package was not located in the old lock.
+	WasMissing bool `json:"was_missing,omitempty"`
 }
 
 // String is the difference as a line.
 func (d difference) String() string {
-	text := ""
-	switch d.Change {
-	case "added":
-		text = strings.TrimSpace("+ " + d.Package + " " + d.New)
-	case "removed":
-		text = strings.TrimSpace("- " + d.Package + " " + d.Old)
-	default:
-		text = fmt.Sprintf("~ %s %s → %s", d.Package, d.Old, d.New)
-		if d.Old == d.New {
-			text = fmt.Sprintf("~ %s %s, another file", d.Package, d.New)
-		}
+	switch {
+	case d.Change == "added":
+		return strings.TrimSpace("+ "+d.Package+" "+d.New) + d.note()
+	case d.Change == "removed":
+		return strings.TrimSpace("- "+d.Package+" "+d.Old) + d.note()
+	case !sameVersion(d.Old, d.New):
+		return fmt.Sprintf("~ %s %s → %s%s", d.Package, d.Old, d.New, d.note())
+	case d.Missing != d.WasMissing:
+		return fmt.Sprintf("~ %s %s%s", d.Package, d.New, d.note())
 	}
-	if d.Missing {
-		text += " (missing)"
+	return fmt.Sprintf("~ %s %s, another file", d.Package, d.New)
+}
+
+// note says what is missing.
+func (d difference) note() string {
+	switch {
+	case d.Change == "changed" && d.Missing && !d.WasMissing:
+		return ", missing now"
+	case d.WasMissing && !d.Missing:
+		return ", located now"
+	case d.Missing:
+		return " (missing)"
 	}
-	return text
+	return ""
+}
+
+// sameVersion compares versions of which one may lack its epoch, as file names
+// of Debian's packages do.
+func sameVersion(a, b string) bool {
+	_, shortA, hasA := strings.Cut(a, ":")
+	_, shortB, hasB := strings.Cut(b, ":")
+	return a == b || hasA && shortA == b || hasB && shortB == a
 }
 
 func (s *session) lockDiff() error {
@@ -106,16 +124,52 @@ func differences(before, after *lockfile.Lock) []difference {
 		}
 		out = append(out, d)
 	}
-	for _, m := range after.Missing {
-		if !slices.Contains(before.Missing, m) {
-			out = append(out, difference{Change: "added", Package: m.Name + ":" + m.Arch, New: m.Version, Missing: true})
-		}
-	}
-	for _, m := range before.Missing {
-		if !slices.Contains(after.Missing, m) {
-			out = append(out, difference{Change: "removed", Package: m.Name + ":" + m.Arch, Old: m.Version, Missing: true})
-		}
-	}
+	out = withMissing(out, lacking(before.Missing, after.Missing), lacking(after.Missing, before.Missing))
 	slices.SortStableFunc(out, func(a, b difference) int { return strings.Compare(a.Package, b.Package) })
 	return out
+}
+
+// lacking lists what of these the others do not have.
+func lacking(others, these []lockfile.Missing) []lockfile.Missing {
+	return slices.DeleteFunc(slices.Clone(these), func(m lockfile.Missing) bool { return slices.Contains(others, m) })
+}
+
+// withMissing adds the packages that only the new lock has as missing, and
+// those that only the old one has. A package that is located in one of the
+// locks and missing in the other has changed.
+func withMissing(out []difference, now, before []lockfile.Missing) []difference {
+	for _, m := range now {
+		if d := counterpart(out, "removed", m); d != nil {
+			d.Change, d.New, d.Missing = "changed", m.Version, true
+			continue
+		}
+		out = append(out, difference{Change: "added", Package: m.Name + ":" + m.Arch, New: m.Version, Missing: true})
+	}
+	for _, m := range before {
+		if d := counterpart(out, "added", m); d != nil {
+			d.Change, d.Old, d.WasMissing = "changed", m.Version, true
+			continue
+		}
+		out = append(out, difference{Change: "removed", Package: m.Name + ":" + m.Arch, Old: m.Version, Missing: true})
+	}
+	return out
+}
+
+// counterpart finds what was added or removed of the package that is missing
+// in the other lock, its own version first; nil where there is nothing.
+func counterpart(differences []difference, change string, m lockfile.Missing) *difference {
+	var found *difference
+	for i := range differences {
+		d := &differences[i]
+		if d.Change != change || d.Package != m.Name+":"+m.Arch {
+			continue
+		}
+		if sameVersion(d.Old+d.New, m.Version) { // it has one of the two
+			return d
+		}
+		if found == nil {
+			found = d
+		}
+	}
+	return found
 }
