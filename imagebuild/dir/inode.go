@@ -142,8 +142,7 @@ func (w *writer) modeAndXattrs(dir int, name string, mode uint32, inode *tree.In
 // setTime sets a time and sees to it that the file system took it, since those
 // that cannot hold one take another.
 func setTime(dir int, name string, t tree.Time) error {
-	ts := unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)}
-	if err := unix.UtimesNanoAt(dir, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := utimes(dir, name, t); err != nil {
 		return os.NewSyscallError("utimensat", err)
 	}
 	if t.Sec >= 0 && t.Sec < 1<<31 {
@@ -153,7 +152,11 @@ func setTime(dir int, name string, t tree.Time) error {
 	if err := unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return os.NewSyscallError("stat", err)
 	}
-	if stat.Mtim.Sec != t.Sec {
+	got, err := modTime(dir, name, &stat)
+	if err != nil {
+		return err
+	}
+	if got.Sec != t.Sec {
 		return fmt.Errorf("the file system cannot hold the time %s: %w", t.Time(), errors.ErrUnsupported)
 	}
 	return nil

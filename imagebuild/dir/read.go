@@ -69,7 +69,7 @@ func (r *reader) read() (*tree.Tree, error) {
 	if err := unix.Fstat(r.fd, &stat); err != nil {
 		return nil, os.NewSyscallError("fstat", err)
 	}
-	r.dev = stat.Dev
+	r.dev = uint64(stat.Dev)
 	if err := r.add(r.fd, ".", "", &stat); err != nil {
 		return nil, &tree.PathError{Path: "", Err: err}
 	}
@@ -138,10 +138,10 @@ func (r *reader) entry(dir int, name, path string) (bool, error) {
 		return false, os.NewSyscallError("stat", err)
 	}
 	isDir := stat.Mode&unix.S_IFMT == unix.S_IFDIR
-	if isDir && stat.Dev != r.dev {
+	if isDir && uint64(stat.Dev) != r.dev {
 		return false, errors.New("another file system is mounted there; unmount or skip it")
 	}
-	if id := (fileID{stat.Dev, stat.Ino}); stat.Nlink > 1 && !isDir {
+	if id := (fileID{uint64(stat.Dev), stat.Ino}); stat.Nlink > 1 && !isDir {
 		if first, met := r.links[id]; met {
 			return false, r.tree.Link(path, first)
 		}
@@ -151,11 +151,11 @@ func (r *reader) entry(dir int, name, path string) (bool, error) {
 }
 
 func (r *reader) add(dir int, name, path string, stat *unix.Stat_t) error {
-	n := tree.Inode{
-		Mode: tree.Mode(stat.Mode), UID: stat.Uid, GID: stat.Gid,
-		ModTime: tree.Time{Sec: stat.Mtim.Sec, Nsec: uint32(stat.Mtim.Nsec)},
-	}
+	n := tree.Inode{Mode: tree.Mode(stat.Mode), UID: stat.Uid, GID: stat.Gid}
 	var err error
+	if n.ModTime, err = modTime(dir, name, stat); err != nil {
+		return err
+	}
 	switch {
 	case n.Mode.Type() == tree.Symlink:
 		target := make([]byte, tree.MaxPath+1)
@@ -165,7 +165,7 @@ func (r *reader) add(dir int, name, path string, stat *unix.Stat_t) error {
 		}
 		n.Target = string(target[:size])
 	case n.Mode.IsDevice():
-		n.Major, n.Minor = unix.Major(stat.Rdev), unix.Minor(stat.Rdev)
+		n.Major, n.Minor = unix.Major(uint64(stat.Rdev)), unix.Minor(uint64(stat.Rdev))
 	case n.Mode.IsRegular():
 		n.Size, n.Content = stat.Size, file{r.root, path}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/samebits/samebits/imagebuild/tree"
@@ -180,18 +181,40 @@ func checkGlobal(h *tar.Header) error {
 	return nil
 }
 
+// owner is an owner's number of a header that may have it in a record, too. Go
+// puts it into an int, which on 32-bit machines is negative from 1<<31 on.
+func owner(id int, record string) (uint32, error) {
+	n := int64(id)
+	if strconv.IntSize == 32 {
+		n = int64(uint32(id))
+	}
+	if record != "" {
+		var err error
+		if n, err = strconv.ParseInt(record, 10, 64); err != nil {
+			return 0, fmt.Errorf("an owner: %w", err)
+		}
+	}
+	if n < 0 || n > math.MaxUint32 {
+		return 0, fmt.Errorf("an owner of the number %d", n)
+	}
+	return uint32(n), nil
+}
+
 // inodeOf is what a header says, without the content.
 func inodeOf(h *tar.Header) (tree.Inode, error) {
 	kind, known := types[h.Typeflag]
 	if !known {
 		return tree.Inode{}, fmt.Errorf("a member of the type %q, which is not known", h.Typeflag)
 	}
-	for _, id := range []int{h.Uid, h.Gid} {
-		if id < 0 || id > math.MaxUint32 {
-			return tree.Inode{}, fmt.Errorf("an owner of the number %d", id)
-		}
+	uid, err := owner(h.Uid, h.PAXRecords["uid"])
+	if err != nil {
+		return tree.Inode{}, err
 	}
-	n := tree.Inode{Mode: kind | tree.Mode(h.Mode)&0o7777, UID: uint32(h.Uid), GID: uint32(h.Gid), ModTime: tree.TimeOf(h.ModTime)}
+	gid, err := owner(h.Gid, h.PAXRecords["gid"])
+	if err != nil {
+		return tree.Inode{}, err
+	}
+	n := tree.Inode{Mode: kind | tree.Mode(h.Mode)&0o7777, UID: uid, GID: gid, ModTime: tree.TimeOf(h.ModTime)}
 	switch {
 	case kind == tree.Symlink:
 		n.Target = h.Linkname

@@ -29,8 +29,7 @@ func (d *Dir) dressOpen(fd int, f distro.File) (st unix.Stat_t, err error) {
 			return st, fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	ts := spec(f.ModTime)
-	if err := unix.UtimesNanoAt(fd, "", ts[:], unix.AT_EMPTY_PATH); err != nil {
+	if err := setTime(fd, "", f.ModTime, unix.AT_EMPTY_PATH); err != nil {
 		return st, err
 	}
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -63,8 +62,7 @@ func (d *Dir) dress(dir int, base string, f distro.File) error {
 
 // stamp gives what is not opened its time.
 func (d *Dir) stamp(dir int, base string, t time.Time) error {
-	ts := spec(t)
-	if err := unix.UtimesNanoAt(dir, base, ts[:], unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := setTime(dir, base, t, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
 	var st unix.Stat_t
@@ -89,9 +87,13 @@ func (d *Dir) remember(st *unix.Stat_t) {
 	d.times[st.Ino] = time.Unix(st.Mtim.Unix())
 }
 
-func spec(t time.Time) [2]unix.Timespec {
-	ts := unix.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
-	return [2]unix.Timespec{ts, ts}
+// setTime sets the times of use and of change to one.
+func setTime(dir int, name string, t time.Time, flags int) error {
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return fmt.Errorf("a program for 32 bits cannot set the time %s: %w", t.UTC(), errors.ErrUnsupported)
+	}
+	return unix.UtimesNanoAt(dir, name, []unix.Timespec{ts, ts}, flags)
 }
 
 // Stat implements [distro.Target]. Extended attributes are not read.

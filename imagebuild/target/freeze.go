@@ -151,7 +151,7 @@ func (r *reader) entry(dir int, name, base string) error {
 func (r *reader) inode(st *unix.Stat_t, proc string, follow bool) (tree.Inode, error) {
 	node := tree.Inode{
 		Mode: tree.Mode(st.Mode), UID: st.Uid, GID: st.Gid, ModTime: r.time(st),
-		Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev),
+		Major: unix.Major(uint64(st.Rdev)), Minor: unix.Minor(uint64(st.Rdev)),
 	}
 	var err error
 	node.Xattrs, err = xattrs(proc, follow)

@@ -48,5 +48,5 @@ func Room(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, fmt.Errorf("ask how much room there is in %s: %w", dir, err)
 	}
-	return max(int64(st.Bavail)*st.Bsize/8*7, 1), nil
+	return max(int64(st.Bavail)*int64(st.Bsize)/8*7, 1), nil
 }
