@@ -76,7 +76,7 @@ func (c contestant) once() (sample, error) {
 	return sample{
 		wall:   elapsed,
 		cpu:    cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
-		memory: usage.Maxrss << 10,
+		memory: int64(usage.Maxrss) << 10,
 	}, nil
 }
 

@@ -72,7 +72,7 @@ func (s *session) workDir(c *cache.Cache, lock *lockfile.Lock) (dir string, limi
 	if unix.Statfs(shm, &st) != nil || st.Type != unix.TMPFS_MAGIC || st.Flags&unix.ST_NOEXEC != 0 || unix.Access(shm, unix.W_OK) != nil {
 		return "", 0, nil
 	}
-	if int64(st.Bavail)*st.Bsize < need || availableMemory() < 2*need {
+	if int64(st.Bavail)*int64(st.Bsize) < need || availableMemory() < 2*need {
 		return "", 0, nil
 	}
 	return shm, need, nil
