@@ -95,11 +95,11 @@ func (m *Mirror) lockTarget(e lockfile.Entry) *target {
 }
 
 type warmer struct {
-	m *Mirror
-	Warming
-	group errgroup.Group
-	mu    sync.Mutex
-	errs  []error
+	Warming // first: 32-bit machines count in memory only what begins at 64 bits
+	m       *Mirror
+	group   errgroup.Group
+	mu      sync.Mutex
+	errs    []error
 }
 
 func (w *warmer) fail(err error) {
