@@ -80,10 +80,11 @@ func TestGetStall(t *testing.T) {
 	}
 }
 
-// What the server packs is not unpacked, and it is told who asks.
+// The server is told who asks, and for bytes as they are stored. What it packs
+// is not unpacked.
 func TestBytesAsTheyAre(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if a := r.Header.Get("Accept-Encoding"); a != "" {
+		if a := r.Header.Get("Accept-Encoding"); a != "identity" {
 			t.Errorf("Accept-Encoding %q", a)
 		}
 		if a := r.Header.Get("User-Agent"); a != "samebits/1.2" {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// outside says what asks, and knows whom to trust.
+// outside says what asks and that it wants bytes as they are stored, and knows
+// whom to trust.
 type outside struct {
 	next      http.RoundTripper
 	userAgent string
@@ -22,6 +23,10 @@ func (o *outside) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", o.userAgent)
+	if req.Header.Get("Accept-Encoding") == "" {
+		// Without this any coding would be welcome (RFC 9110, section 12.5.3).
+		req.Header.Set("Accept-Encoding", "identity")
+	}
 	return o.next.RoundTrip(req)
 }
 

@@ -70,8 +70,9 @@ func (s *source) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 }
 
 // Ask asks for a file, or for its rest with Range and If-Range (RFC 9110,
-// section 14), and judges the answer. send sends a GET request with the given
-// header fields; the error that it returns is returned as it is.
+// section 14), and judges the answer. A server whose answer to a range is not
+// what was asked for is asked for the whole file. send sends a GET request with
+// the given header fields; the error that it returns is returned as it is.
 func Ask(req fetch.Request, send func(http.Header) (*http.Response, error)) (*fetch.Body, error) {
 	header := http.Header{}
 	if req.Offset > 0 {
@@ -86,16 +87,31 @@ func Ask(req fetch.Request, send func(http.Header) (*http.Response, error)) (*fe
 	}
 	switch {
 	case resp.StatusCode == http.StatusOK:
-		return &fetch.Body{ReadCloser: resp.Body, Size: resp.ContentLength, Validator: validator(resp.Header)}, nil
-	case resp.StatusCode == http.StatusPartialContent && req.Offset > 0:
-		return partial(resp, req.Offset)
+		return whole(resp, req)
+	case resp.StatusCode == http.StatusPartialContent:
+		body, err := partial(resp, req.Offset)
+		if err == nil {
+			return body, nil
+		}
+		if req.Offset == 0 {
+			return nil, fetch.Permanent(err)
+		}
+		// What it cannot cut rightly it may have whole.
+		return fromStart(req, send)
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && req.Offset > 0:
 		return beyond(resp, req, send)
 	}
 	return nil, Refusal(resp)
 }
 
-// partial checks that an answer is the rest that was asked for.
+// fromStart asks for the whole file in the place of its rest.
+func fromStart(req fetch.Request, send func(http.Header) (*http.Response, error)) (*fetch.Body, error) {
+	req.Offset, req.Validator = 0, ""
+	return Ask(req, send)
+}
+
+// partial checks that an answer is the rest that was asked for, and closes it if
+// it is not. Some servers send the whole file in this way, without being asked.
 func partial(resp *http.Response, offset int64) (*fetch.Body, error) {
 	r, err := parseContentRange(resp.Header.Get("Content-Range"))
 	if err == nil && r.first != offset {
@@ -126,8 +142,7 @@ func beyond(resp *http.Response, req fetch.Request, send func(http.Header) (*htt
 	if err == nil && size == req.Offset {
 		return &fetch.Body{ReadCloser: http.NoBody, Offset: size, Size: size}, nil
 	}
-	req.Offset, req.Validator = 0, ""
-	return Ask(req, send)
+	return fromStart(req, send)
 }
 
 // validator returns what If-Range may be sent with: a strong ETag, or the

@@ -249,7 +249,8 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// Answers to a range that are not what was asked for are refused.
+// A server whose answers to a range are not what was asked for is asked for
+// the whole file: bytes of an earlier run must not keep it from being had.
 func TestBadRanges(t *testing.T) {
 	for name, c := range map[string]struct {
 		header string
@@ -268,22 +269,60 @@ func TestBadRanges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Range") == "" {
+					_, _ = io.WriteString(w, "0123456789")
+					return
+				}
 				w.Header().Set("Content-Range", c.header)
 				w.WriteHeader(http.StatusPartialContent)
 				_, _ = io.WriteString(w, "456789")
 			})
-			body, err := newPlace(t, web.Config{}, web.Place{URL: server.URL}).Open(context.Background(),
-				fetch.Request{Entry: lockfile.Entry{Path: "a"}, Offset: 4})
-			if (err == nil) != c.ok {
-				t.Fatalf("error %v", err)
+			offset, want := int64(0), "0123456789"
+			if c.ok {
+				offset, want = 4, "456789"
 			}
-			if err == nil {
-				defer body.Close()
-				if body.Offset != 4 || body.Size != 10 {
-					t.Errorf("offset %d, size %d", body.Offset, body.Size)
-				}
+			body, got := openAt(t, server.URL, "a", 4)
+			if body.Offset != offset || body.Size != 10 || got != want {
+				t.Errorf("offset %d, size %d, %q", body.Offset, body.Size, got)
 			}
 		})
+	}
+}
+
+// openAt reads a file of a place from an offset.
+func openAt(t *testing.T, url, path string, offset int64) (*fetch.Body, string) {
+	t.Helper()
+	body, err := newPlace(t, web.Config{}, web.Place{URL: url}).Open(context.Background(),
+		fetch.Request{Entry: lockfile.Entry{Path: path}, Offset: offset})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	got, err := io.ReadAll(body)
+	if err != nil {
+		t.Error(err)
+	}
+	return body, string(got)
+}
+
+// A server may call the whole file a part of it without being asked for one;
+// it may not leave anything out.
+func TestPartsUnasked(t *testing.T) {
+	span := "bytes 0-9/10"
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Range", span)
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, "0123456789")
+	})
+	for _, offset := range []int64{0, 4} {
+		if body, got := openAt(t, server.URL, "a", offset); body.Offset != 0 || body.Size != 10 || got != "0123456789" {
+			t.Errorf("from %d: offset %d, size %d, %q", offset, body.Offset, body.Size, got)
+		}
+	}
+	span = "bytes 0-9/20"
+	_, err := newPlace(t, web.Config{}, web.Place{URL: server.URL}).Open(context.Background(), fetch.Request{Entry: lockfile.Entry{Path: "a"}})
+	if !fetch.IsPermanent(err) || !strings.Contains(err.Error(), span) {
+		t.Errorf("error %v", err)
 	}
 }
 
