@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,6 +58,9 @@ func (b *Bucket) Serves(lockfile.Entry) bool { return true }
 // Limits are the planner's, for each host.
 func (b *Bucket) Limits() fetch.Limits { return fetch.Limits{Host: b.config.endpoint()} }
 
+// errRange says that an answer is not the rest that was asked for.
+var errRange = errors.New("the store sends other bytes than it was asked for")
+
 // Open asks for the file, or for its rest on the condition that the object is
 // still the same (If-Match).
 func (b *Bucket) Open(ctx context.Context, req fetch.Request) (*fetch.Body, error) {
@@ -64,11 +68,11 @@ func (b *Bucket) Open(ctx context.Context, req fetch.Request) (*fetch.Body, erro
 	if req.Offset == 0 {
 		return body, err
 	}
-	switch status(err) {
-	case http.StatusPreconditionFailed: // another object
+	switch {
+	case errors.Is(err, errRange), status(err) == http.StatusPreconditionFailed: // a store that cannot count, or another object
 		req.Offset, req.Validator = 0, ""
 		return b.get(ctx, b.config.blobKey(req.Entry.Digest), req)
-	case http.StatusRequestedRangeNotSatisfiable:
+	case status(err) == http.StatusRequestedRangeNotSatisfiable:
 		return b.beyond(ctx, req)
 	}
 	return body, err
@@ -105,7 +109,7 @@ func (b *Bucket) get(ctx context.Context, key string, req fetch.Request) (*fetch
 		body.Offset, body.Size = req.Offset, req.Offset+info.Size
 		if !strings.HasPrefix(span, fmt.Sprintf("bytes %d-", req.Offset)) || !isRest(span, body.Size) {
 			r.Close()
-			return nil, fmt.Errorf("the store sends %s when asked from byte %d", span, req.Offset)
+			return nil, errRange
 		}
 	}
 	return body, nil

@@ -74,7 +74,7 @@ func (b *Bucket) explain(err error, n *note) error {
 		return fmt.Errorf("%w: %w", r, fs.ErrNotExist)
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable && (isSlowDown(answer.Code) || n.after > 0):
 		return &fetch.BusyError{After: n.after, Err: r}
-	case code == http.StatusForbidden, code == http.StatusUnauthorized, isUnknownUser(answer.Code):
+	case code == http.StatusForbidden, code == http.StatusUnauthorized, isUnknownUser(answer.Code), isBadToken(answer.Code):
 		return fetch.Permanent(fmt.Errorf("%w; %s", r, b.remedy(answer.Code)))
 	case code >= 300 && code < 400, answer.Region != "" && code == http.StatusBadRequest:
 		return fetch.Permanent(fmt.Errorf("%w; name the bucket's own endpoint and region in its URL%s", r, regionHint(answer.Region)))
@@ -93,6 +93,12 @@ func isSlowDown(code string) bool {
 // with status 404.
 func isUnknownUser(code string) bool { return strings.Contains(code, "User") }
 
+// isBadToken recognises that temporary keys are used up, or their token is not
+// theirs, which Amazon answers with status 400.
+func isBadToken(code string) bool {
+	return code == "ExpiredToken" || code == "InvalidToken" || code == "TokenRefreshRequired"
+}
+
 func regionHint(region string) string {
 	if region == "" {
 		return ""
@@ -107,7 +113,7 @@ func (b *Bucket) remedy(code string) string {
 		return "set this machine's clock"
 	case b.config.Login == nil:
 		return "it may want keys; without the right to list the bucket, it also answers so for what is not there"
-	case code == "ExpiredToken":
+	case isBadToken(code):
 		return "get new temporary keys"
 	}
 	return "check the keys and what they may do; without the right to list the bucket, it also answers so for what is not there"
