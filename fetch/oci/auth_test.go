@@ -3,7 +3,9 @@ package oci_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -83,6 +85,21 @@ func helper(t *testing.T, answer string) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+}
+
+// A helper that is not there is no matter of the network, and the message says
+// where it is named. It plays no part where no login is wanted.
+func TestHelperMissing(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.json")
+	writeFile(t, config, `{"credsStore": "samebitsmissing"}`)
+	c := newClient(t, config)
+	err := open(newSource(t, c, "oci://"+realRegistry(t, "s3cret")+"/team/packages"), []byte("a"))
+	if !fetch.IsPermanent(err) || !strings.Contains(err.Error(), "docker-credential-samebitsmissing") || !strings.Contains(err.Error(), config) || strings.Contains(err.Error(), "/v2/") {
+		t.Errorf("error %v, want a permanent one that names the helper and the file", err)
+	}
+	if err := open(newSource(t, c, "oci://"+inProcess(t)+"/team/packages"), []byte("a")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestBrokenDockerConfig(t *testing.T) {

@@ -50,9 +50,32 @@ func NewClient(config Config) (*Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the logins of registries in %s: %w", config.DockerConfig, err)
 		}
-		known.Credential = credentials.Credential(store)
+		known.Credential = helped(credentials.Credential(store), config.DockerConfig)
 	}
 	return &Client{known: known, nobody: nobody}, nil
+}
+
+// helperError says that a login could not be looked up.
+type helperError struct {
+	config string
+	err    error
+}
+
+func (e *helperError) Error() string {
+	return fmt.Sprintf("look for a login as %s says: %v; install the credential helper that is named there, or take it out", e.config, e.err)
+}
+
+func (e *helperError) Unwrap() error { return e.err }
+
+// helped tells errors of credential helpers from those of the network.
+func helped(get auth.CredentialFunc, config string) auth.CredentialFunc {
+	return func(ctx context.Context, host string) (auth.Credential, error) {
+		c, err := get(ctx, host)
+		if err != nil && ctx.Err() == nil {
+			err = &helperError{config, err}
+		}
+		return c, err
+	}
 }
 
 func checkRedirect(req *http.Request, via []*http.Request) error {
@@ -120,6 +143,10 @@ func (r repository) send(req *http.Request) (*http.Response, error) {
 func (r repository) explain(err error) error {
 	if errors.Is(err, auth.ErrBasicCredentialNotFound) {
 		return r.wantsLogin(errors.New("the registry wants a login, and docker's configuration has none for it"))
+	}
+	var helper *helperError
+	if errors.As(err, &helper) {
+		return fetch.Permanent(helper)
 	}
 	var token *errcode.ErrorResponse
 	if errors.As(err, &token) {

@@ -166,6 +166,22 @@ func TestMoodyPush(t *testing.T) {
 	sameLocks(t, []fetch.Set{s})(c.Pull(context.Background(), ref))
 }
 
+// The kinds of manifests that are understood stand in one header field: there
+// are proxies that pass on only the last of several.
+func TestAcceptIsOneField(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := r.Header["Accept"]; len(a) != 1 || !strings.Contains(a[0], ".manifest.v1+json, ") || !strings.Contains(a[0], ".index.v1+json") {
+			t.Errorf("%s with Accept %q", r.Method, a)
+		}
+		http.NotFound(w, r)
+	}))
+	defer server.Close()
+	_, err := newClient(t, "").Pull(context.Background(), "oci://"+server.Listener.Addr().String()+"/team/packages")
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // A registry that lies about an artifact is found out.
 func TestPullHostile(t *testing.T) {
 	digest := func(s string) string { return "sha256:" + lockfile.DigestOf([]byte(s)).String() }

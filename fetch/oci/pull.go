@@ -62,9 +62,13 @@ func (c *Client) Pull(ctx context.Context, reference string) ([]Pulled, error) {
 	return locks, nil
 }
 
+// acceptManifests is one header field, since not all that stands between us and
+// a registry knows what to do with two.
+const acceptManifests = v1.MediaTypeImageManifest + ", " + v1.MediaTypeImageIndex
+
 // manifest returns a manifest by tag or digest, unchecked.
 func (r repository) manifest(ctx context.Context, name string) ([]byte, error) {
-	header := http.Header{"Accept": {v1.MediaTypeImageManifest, v1.MediaTypeImageIndex}}
+	header := http.Header{"Accept": {acceptManifests}}
 	return r.read(ctx, "manifests/"+name, header, maxManifest)
 }
 

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"sync"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/samebits/samebits/fetch"
@@ -204,7 +203,7 @@ func (s *Sink) putManifest(ctx context.Context, m document, tag string) error {
 	if tag != "" {
 		path = "manifests/" + tag
 	}
-	header := http.Header{"Accept": {v1.MediaTypeImageManifest, v1.MediaTypeImageIndex}}
+	header := http.Header{"Accept": {acceptManifests}}
 	resp, err := s.ask(ctx, http.MethodHead, path, header)
 	if err != nil {
 		return err
