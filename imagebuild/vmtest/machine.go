@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -42,6 +43,9 @@ func arguments(t testing.TB, m Machine) []string {
 		// Debian's cloud kernel has a driver for the older machine's CD drives only.
 		argv = append(argv, "-machine", map[bool]string{true: "pc", false: "q35"}[m.CDROM != ""])
 	}
+	if m.SecureBoot {
+		return append(append(argv, secured(t)...), drives(m)...)
+	}
 	switch {
 	case m.Kernel != "":
 		argv = append(argv, "-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.Cmdline)
@@ -69,7 +73,11 @@ func drives(m Machine) []string {
 // ovmf is the firmware of PCs, with variables of the machine's own.
 func ovmf(t testing.TB) []string {
 	t.Helper()
-	const code, vars = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	return flash(t, "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
+}
+
+func flash(t testing.TB, code, vars string) []string {
+	t.Helper()
 	fresh, err := os.ReadFile(vars)
 	if err != nil {
 		t.Skip("needs the package ovmf: ", err)
@@ -79,6 +87,30 @@ func ovmf(t testing.TB) []string {
 		t.Fatal(err)
 	}
 	return []string{"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + code, "-drive", "if=pflash,format=raw,unit=1,file=" + own}
+}
+
+// secured is the firmware of PCs of the kind q35 that starts only what the owner
+// of Debian's key for tests has signed.
+func secured(t testing.TB) []string {
+	t.Helper()
+	return append(flash(t, "/usr/share/OVMF/OVMF_CODE_4M.snakeoil.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"),
+		"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on")
+}
+
+// Signing is the private key of what a machine with Secure Boot starts, and its
+// certificate, in PEM.
+func Signing(t testing.TB) (key, certificate []byte) {
+	t.Helper()
+	const path = "/usr/share/ovmf/PkKek-1-snakeoil."
+	certificate, err := os.ReadFile(path + "pem")
+	if err != nil {
+		t.Skip("needs the package ovmf: ", err)
+	}
+	key, err = exec.Command(tool(t, "openssl"), "rsa", "-passin", "pass:snakeoil", "-in", path+"key").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, certificate
 }
 
 // aavmf is the firmware of QEMU's machine virt. It keeps no variables.

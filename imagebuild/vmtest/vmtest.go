@@ -35,6 +35,7 @@ type Machine struct {
 	// boots from the disks.
 	Kernel, Initrd, Cmdline string
 	BIOS                    bool     // and not UEFI, where firmware boots
+	SecureBoot              bool     // firmware that starts only what Signing's key signed
 	Disks                   []string // raw images: vda, vdb and so on
 	CDROM                   string   // an ISO, in a drive that ata_piix drives
 	USB                     string   // a raw image, on a USB stick
