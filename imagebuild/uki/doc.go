@@ -15,5 +15,6 @@
 // It refuses stubs that are signed, have debug information that says where it
 // is, or have such sections already; kernels that are no EFI programs, such as
 // compressed ones of arm64, or are for another machine; and more than 2 GiB.
-// Signatures are not made: they are over the finished image.
+// Signatures are not made here: they are over the finished image, and package
+// secureboot makes them.
 package uki

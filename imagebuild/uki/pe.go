@@ -58,6 +58,7 @@ type Image struct {
 	headers []byte // up to the end of the sections' table
 	// Where in them the optional header begins, and the sections' table.
 	optional, table           int
+	directories               int // where in the optional header their number is
 	sectionAlign, fileAlign   uint32
 	imageSize, headersSize    uint32
 	certificate, debug, extra bool
@@ -132,6 +133,7 @@ func (p *Image) readHeaders(at int) error {
 	if directories == 0 || len(o) < directories+4 {
 		return errors.New("it has no optional header of a kind that is known")
 	}
+	p.directories = directories
 	p.sectionAlign, p.fileAlign = le.Uint32(o[atSectionAlign:]), le.Uint32(o[atFileAlign:])
 	p.imageSize, p.headersSize = le.Uint32(o[atImageSize:]), le.Uint32(o[atHeadersSize:])
 	if !power(p.sectionAlign) || !power(p.fileAlign) || p.fileAlign > maxHeaders || p.sectionAlign > 1<<24 {
