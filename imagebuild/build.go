@@ -14,6 +14,7 @@ import (
 
 	"github.com/samebits/samebits/distro"
 	"github.com/samebits/samebits/imagebuild/sandbox"
+	"github.com/samebits/samebits/imagebuild/secureboot"
 	"github.com/samebits/samebits/imagebuild/spec"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/lockfile"
@@ -66,11 +67,13 @@ type Image struct {
 	Lock  *lockfile.Lock
 	Spec  *spec.Spec
 
-	temp  string
-	lock  *os.File // of temp
-	below []*Image // those of the plan's layers
-	roots []io.Closer
-	files []io.Closer
+	temp string
+	lock *os.File // of temp
+	// signer signs what EFI firmware starts; nil for no signature.
+	signer *secureboot.Signer
+	below  []*Image // those of the plan's layers
+	roots  []io.Closer
+	files  []io.Closer
 	// saving ends when the assembled root has been stored.
 	saving sync.WaitGroup
 }
@@ -100,11 +103,15 @@ func Build(ctx context.Context, p Plan) (img *Image, err error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, err := Signer(p.Spec, p.Sources)
+	if err != nil {
+		return nil, err
+	}
 	temp, lock, err := scratch(p.Temp)
 	if err != nil {
 		return nil, err
 	}
-	img = &Image{Epoch: epoch, Lock: p.Lock, Spec: p.Spec, temp: temp, lock: lock}
+	img = &Image{Epoch: epoch, Lock: p.Lock, Spec: p.Spec, temp: temp, lock: lock, signer: signer}
 	if err := p.fill(ctx, img); err != nil {
 		return nil, errors.Join(err, img.Close())
 	}

@@ -80,7 +80,7 @@ func CheckOutput(o spec.Output) error {
 // diskOptions are those of what boots.
 func diskOptions(img *Image, o spec.Output) disk.Options {
 	out := outputOptions(o)
-	out.Arch, out.Time = img.Lock.System.Arch, tree.TimeOf(img.Epoch)
+	out.Arch, out.Time, out.Signer = img.Lock.System.Arch, tree.TimeOf(img.Epoch), img.signer
 	return out
 }
 

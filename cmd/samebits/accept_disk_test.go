@@ -46,16 +46,23 @@ func TestAcceptDisk(t *testing.T) {
 	resolveDisk(t, work, cache, "amd64", "linux-image-cloud-amd64", "systemd-sysv", "systemd-boot-efi", "busybox", "cryptsetup-bin")
 	// On a busy machine, devices take longer than the 90 s that systemd waits.
 	const console = "console=ttyS0 quiet no_timer_check panic=-1 systemd.default_timeout_start_sec=600"
-	buildSpec(t, work, cache, strings.ReplaceAll(bootSpec, "CONSOLE", console))
+	key, certificate := vmtest.Signing(t)
+	write(t, filepath.Join(work, "db.key"), string(key))
+	write(t, filepath.Join(work, "db.crt"), string(certificate))
+	buildSpec(t, work, cache, strings.ReplaceAll(bootSpec, "CONSOLE", console)+"secure-boot: {key: db.key, certificate: db.crt}\n")
 	// A disk in QEMU's format is the same disk.
 	raw := filepath.Join(work, "guarded.raw")
 	must(t, "qemu-img", "check", filepath.Join(work, "guarded.qcow2"))
 	must(t, "qemu-img", "convert", "-O", "raw", filepath.Join(work, "guarded.qcow2"), raw)
+	const holds = "ok   disk.raw|efi|EFI/BOOT/BOOTX64.EFI: signature 1 holds"
+	if r := samebits(t, 0, cache, "image", "inspect", "--verify", filepath.Join(work, "disk.raw")); !strings.Contains(r.stdout, "EFI: signature 1 holds") {
+		t.Errorf("image inspect does not say %q:\n%v", holds, r)
+	}
 	for name, c := range map[string]struct {
 		m    vmtest.Machine
 		want string
 	}{
-		"writable":               {vmtest.Machine{Disks: []string{filepath.Join(work, "disk.raw")}}, "report: appliance runs /dev/vda2 ext4 rw"},
+		"writable":               {vmtest.Machine{Disks: []string{filepath.Join(work, "disk.raw")}, SecureBoot: true}, "report: appliance runs /dev/vda2 ext4 rw"},
 		"guarded by a hash tree": {vmtest.Machine{Disks: []string{raw}}, "report: appliance runs overlay overlay rw"},
 		"from a CD":              {vmtest.Machine{CDROM: filepath.Join(work, "live.iso")}, "report: appliance runs overlay overlay rw"},
 		"in memory": {vmtest.Machine{Kernel: filepath.Join(work, "direct/kernel"), Initrd: filepath.Join(work, "direct/initrd.img"),

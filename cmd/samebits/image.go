@@ -42,6 +42,8 @@ func (p *program) imageBuild() *cli.Command {
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `type=TYPE,dest=PATH`, or a PATH whose ending says the type: dir, tar, oci, docker, cpio, manifest, disk, iso, ext4, squashfs, erofs, kernel+initrd or uki; or push to oci://HOST/REPOSITORY:TAG; may be repeated"},
 			&cli.StringFlag{Name: "epoch", Usage: "the `TIME` of all that has none of its own, in RFC 3339 or in seconds; by default SOURCE_DATE_EPOCH, then the lock's date"},
 			&cli.BoolFlag{Name: "no-scripts", Usage: "run no script of any package: an image of files alone"},
+			&cli.StringFlag{Name: "secure-boot-key", Usage: "sign what EFI firmware starts with the private key in `FILE`, of RSA in PEM"},
+			&cli.StringFlag{Name: "secure-boot-certificate", Usage: "the certificate of that key in `FILE`, in PEM"},
 			noCacheFlag(),
 			&cli.BoolFlag{Name: "check", Usage: "build twice, and end with exit code 3 where a file differs; nothing is written then"},
 			allowMissingFlag("build also from a lock that is missing packages"),
@@ -87,6 +89,9 @@ func (s *session) imageBuild() error {
 		if err := imagebuild.CheckOutput(o); err != nil {
 			return s.usagef("%v", err)
 		}
+	}
+	if _, err := imagebuild.Signer(sp, dir); err != nil {
+		return err
 	}
 	if err := s.asOwner(sp); err != nil {
 		return err
@@ -240,10 +245,26 @@ func (s *session) imageSpec() (sp *spec.Spec, dir string, err error) {
 			return nil, "", s.usagef("%v", err)
 		}
 	}
+	if err := s.secureBoot(sp); err != nil {
+		return nil, "", err
+	}
 	if err := sp.Check(); err != nil {
 		return nil, "", s.usagef("%v", err)
 	}
 	return sp, dir, nil
+}
+
+// secureBoot lets flags decide what is signed with.
+func (s *session) secureBoot(sp *spec.Spec) (err error) {
+	for flag, field := range map[string]*string{"secure-boot-key": &sp.SecureBoot.Key, "secure-boot-certificate": &sp.SecureBoot.Certificate} {
+		if name := s.String(flag); name != "" {
+			// Other files of a spec are relative to that.
+			if *field, err = filepath.Abs(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func parseEpoch(text string) (time.Time, error) {

@@ -28,12 +28,13 @@ type booting struct {
 	initrd    *io.SectionReader // nil without one
 	osRelease []byte
 	time      tree.Time
+	signing   signing
 }
 
 // newBooting finds in the tree what a disk boots with, and makes its
 // initramfs.
 func newBooting(ctx context.Context, t *tree.Tree, o Options, m machine) (*booting, error) {
-	b := &booting{machine: m, loader: o.Boot, bios: o.BIOS, time: o.Time}
+	b := &booting{machine: m, loader: o.Boot, bios: o.BIOS, time: o.Time, signing: signing{o.Signer}}
 	var err error
 	if b.loader != NoLoader {
 		if err = b.findLoader(t); err != nil {
@@ -130,8 +131,11 @@ func osRelease(t *tree.Tree) ([]byte, error) {
 // esp is the tree of an EFI system partition whose kernel is told cmdline.
 func (b *booting) esp(ctx context.Context, cmdline string) (*tree.Tree, error) {
 	kernel, err := section(b.kernel.Image)
+	if err == nil && (b.loader == UKI || b.loader == SystemdBoot) {
+		kernel, err = b.signing.section(kernel)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the kernel %s: %w", b.kernel.Release, err)
 	}
 	p := planting{time: b.time}
 	if b.bios || b.loader == SystemdBoot {
@@ -157,8 +161,15 @@ func (b *booting) esp(ctx context.Context, cmdline string) (*tree.Tree, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the kernel %s: %w", b.kernel.Release, err)
 		}
-		p.file(removable, image, image.Size())
+		signed, err := b.signing.program(image)
+		if err != nil {
+			return nil, err
+		}
+		p.file(removable, signed, signed.Size())
 		return p.freeze(ctx)
+	}
+	if program, err = b.signing.section(program); err != nil {
+		return nil, fmt.Errorf("the boot loader: %w", err)
 	}
 	p.section(removable, program)
 	p.section("EFI/systemd/systemd-boot"+b.machine.efi+".efi", program)

@@ -9,9 +9,9 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/disk"
 	"github.com/samebits/samebits/imagebuild/fat"
+	"github.com/samebits/samebits/imagebuild/secureboot"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
-	"github.com/samebits/samebits/imagebuild/uki"
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
 
@@ -25,7 +25,7 @@ func TestBoots(t *testing.T) {
 		want []string
 	}{
 		"ext4 by a unified kernel image": {disk.Options{}, []string{"samebits-test: hello", " / ext4 rw", "can be written to"}},
-		"erofs behind verity by systemd-boot": {disk.Options{Verity: true, Boot: disk.SystemdBoot},
+		"signed erofs behind verity by systemd-boot": {disk.Options{Verity: true, Boot: disk.SystemdBoot, Signer: trusted(t)},
 			[]string{"samebits-test: hello", "/dev/mapper/root / erofs ro"}},
 		"ext4 by the system's own initramfs": {disk.Options{Initramfs: disk.SystemInitramfs},
 			[]string{"samebits-test: hello", " / ext4 rw", "can be written to"}},
@@ -36,7 +36,7 @@ func TestBoots(t *testing.T) {
 			c.o.Arch, c.o.Time, c.o.Cmdline = "amd64", treetest.Epoch, console
 			file, l := written(t, tr, c.o)
 			t.Log(l.Cmdline)
-			said := vmtest.Run(t, vmtest.Machine{Disks: []string{file}})
+			said := vmtest.Run(t, vmtest.Machine{Disks: []string{file}, SecureBoot: c.o.Signer != nil})
 			for _, want := range c.want {
 				if !strings.Contains(said, want) {
 					t.Errorf("no %q in what it said:\n%s", want, said)
@@ -44,6 +44,16 @@ func TestBoots(t *testing.T) {
 			}
 		})
 	}
+}
+
+// trusted signs what machines with Secure Boot start.
+func trusted(t *testing.T) *secureboot.Signer {
+	t.Helper()
+	s, err := secureboot.NewSigner(vmtest.Signing(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestFlippedByteStops changes one byte of the root behind a hash tree.
@@ -94,7 +104,7 @@ func TestISOBoots(t *testing.T) {
 
 // A live system is all in memory, started by a loader or by the firmware.
 func TestLiveBoots(t *testing.T) {
-	l, err := disk.NewLive(t.Context(), bootable(t), create(t, "initrd"), disk.Options{Arch: "amd64", Cmdline: console})
+	l, err := disk.NewLive(t.Context(), bootable(t), create(t, "initrd"), disk.Options{Arch: "amd64", Cmdline: console, Signer: trusted(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,13 +117,13 @@ func TestLiveBoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if said := vmtest.Run(t, vmtest.Machine{Disks: []string{espWith(t, image)}}); !strings.Contains(said, want) {
+	if said := vmtest.Run(t, vmtest.Machine{Disks: []string{espWith(t, image)}, SecureBoot: true}); !strings.Contains(said, want) {
 		t.Errorf("by the firmware: no %q in what it said:\n%s", want, said)
 	}
 }
 
 // espWith is a disk that is nothing but what the firmware starts.
-func espWith(t testing.TB, image *uki.Unified) string {
+func espWith(t testing.TB, image disk.Program) string {
 	t.Helper()
 	n := &nursery{TB: t}
 	n.put("EFI/BOOT/BOOTX64.EFI", tree.Inode{Mode: tree.Regular | 0o644, ModTime: treetest.Epoch, Size: image.Size(), Content: image})

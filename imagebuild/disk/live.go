@@ -24,24 +24,28 @@ type Live struct {
 
 	tree    *tree.Tree
 	machine machine
+	signing signing
 }
 
 // NewLive makes what boots a tree without a disk. The initramfs is written to
 // spool, which is empty, and is read from there as long as the Live is used. It
 // has all of the tree but what is in /boot, and but what initramfs cannot have:
-// extended attributes. Of the options, Arch, Kernel, Cmdline and Compression
-// count; the latter is "gzip", which "" stands for too, or "zstd".
+// extended attributes. Of the options, Arch, Kernel, Cmdline, Signer and
+// Compression count; the latter is "gzip", which "" stands for too, or "zstd".
 func NewLive(ctx context.Context, t *tree.Tree, spool File, o Options) (*Live, error) {
 	k, err := initramfs.FindKernel(t, o.Kernel)
 	if err != nil {
 		return nil, err
 	}
-	l := &Live{Release: k.Release, tree: t}
+	l := &Live{Release: k.Release, tree: t, signing: signing{o.Signer}}
 	if l.machine, err = machineOf(o.Arch); err != nil {
 		return nil, err
 	}
-	if l.Kernel, err = section(k.Image); err != nil {
-		return nil, err
+	if l.Kernel, err = section(k.Image); err == nil {
+		l.Kernel, err = l.signing.section(l.Kernel)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the kernel %s: %w", k.Release, err)
 	}
 	profile, ok := map[string]compress.Profile{"": compress.Gzip, "gzip": compress.Gzip, "zstd": compress.Zstd}[o.Compression]
 	if !ok {
@@ -80,7 +84,7 @@ func liveCmdline(t *tree.Tree, more string) (string, error) {
 }
 
 // UKI is the system as one program for EFI firmware.
-func (l *Live) UKI() (*uki.Unified, error) {
+func (l *Live) UKI() (Program, error) {
 	b := &booting{machine: l.machine, loader: UKI}
 	if err := b.findLoader(l.tree); err != nil {
 		return nil, err
@@ -93,7 +97,11 @@ func (l *Live) UKI() (*uki.Unified, error) {
 	if err != nil {
 		return nil, err
 	}
-	return uki.New(uki.Options{Stub: stub, Linux: l.Kernel, Initrds: []*io.SectionReader{l.Initrd}, OSRelease: release, Uname: l.Release, Cmdline: l.Cmdline})
+	image, err := uki.New(uki.Options{Stub: stub, Linux: l.Kernel, Initrds: []*io.SectionReader{l.Initrd}, OSRelease: release, Uname: l.Release, Cmdline: l.Cmdline})
+	if err != nil {
+		return nil, err
+	}
+	return l.signing.program(image)
 }
 
 type counter struct {

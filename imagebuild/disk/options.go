@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/samebits/samebits/imagebuild/secureboot"
 	"github.com/samebits/samebits/imagebuild/tree"
 )
 
@@ -101,6 +102,9 @@ type Options struct {
 	Initramfs Initramfs
 	// Cmdline is what the kernel is told besides what the disk needs.
 	Cmdline string
+	// Signer signs what EFI firmware starts; nil for no signature. Identifiers do
+	// not depend on it.
+	Signer *secureboot.Signer
 
 	medium string // that has the root as a file
 }

@@ -67,7 +67,7 @@ func (s *Spec) check() (at string, err error) {
 			return fmt.Sprintf("$.locks[%d]", i), errors.New("a lock wants a file name")
 		}
 	}
-	for _, part := range []func() (string, error){s.checkAccounts, s.checkFiles, s.checkCommands, s.checkOCI, s.checkOutputs} {
+	for _, part := range []func() (string, error){s.checkAccounts, s.checkFiles, s.checkCommands, s.checkOCI, s.checkSecureBoot, s.checkOutputs} {
 		if at, err := part(); err != nil {
 			return at, err
 		}

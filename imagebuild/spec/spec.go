@@ -31,9 +31,12 @@ type Spec struct {
 	// Remove are patterns of paths that the image goes without.
 	Remove []string `yaml:"remove"`
 	// NoScripts leaves out the packages' scripts and Run: an image of files.
-	NoScripts bool     `yaml:"no-scripts"`
-	OCI       OCI      `yaml:"oci"`
-	Outputs   []Output `yaml:"outputs"`
+	NoScripts bool `yaml:"no-scripts"`
+	OCI       OCI  `yaml:"oci"`
+	// SecureBoot is what the EFI programs of outputs are signed with; empty for
+	// no signature.
+	SecureBoot SecureBoot `yaml:"secure-boot"`
+	Outputs    []Output   `yaml:"outputs"`
 }
 
 // A Group is a group to add.
