@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/samebits/samebits/imagebuild/secureboot"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/uki"
 )
@@ -39,6 +40,9 @@ func (o *opener) efi(p *Part, depth int) {
 	}
 	p.add("kernel", kernelVersion(p.source))
 	p.add("signed", m.Signed())
+	if m.Signed() {
+		p.signatures()
+	}
 	if told, is, err := m.Checksum(); err == nil && told != 0 {
 		p.check("the sum in the headers is right", func(context.Context) error {
 			if told != is {
@@ -48,6 +52,21 @@ func (o *opener) efi(p *Part, depth int) {
 		})
 	}
 	o.sections(p, m, depth)
+}
+
+// signatures are who signed a program, as the signatures have it, and whether
+// they hold. Whom to trust is not known here.
+func (p *Part) signatures() {
+	list, err := secureboot.Signatures(p.source, p.source.size)
+	var signers []string
+	for n, s := range list {
+		signers = append(signers, s.Signer)
+		p.check(fmt.Sprintf("signature %d holds", n+1), func(context.Context) error { return s.Problem })
+	}
+	p.add("signers", signers)
+	if err != nil {
+		p.check("the signatures can be read", func(context.Context) error { return err })
+	}
 }
 
 // sections are parts, and files, too.
