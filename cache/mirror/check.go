@@ -62,7 +62,7 @@ func (m *Mirror) signed(up *upstream, path string, w want) bool {
 // one, or nil. Current sets come before earlier ones.
 func (m *Mirror) naming(up *upstream, path string, w want) (found *loaded) {
 	names := func(l *loaded) bool {
-		got, ok := m.lookup(m.ctx, up, l, path)
+		got, ok := m.lookup(m.ctx, up, path, l)
 		return ok && got.digest == w.digest && got.identity == w.identity
 	}
 	for _, r := range up.known(nil) {

@@ -169,7 +169,13 @@ func (s *Seen) pathKey() []byte {
 	return append([]byte(s.Prefix+"\x00"+s.Path+"\x00"), s.Digest[:]...)
 }
 
-func (s *Seen) versionKey() []byte { return append(s.versionPrefix(), s.Digest[:]...) }
+// versionKey is nil for what has no name.
+func (s *Seen) versionKey() []byte {
+	if s.Name == "" {
+		return nil
+	}
+	return append(s.versionPrefix(), s.Digest[:]...)
+}
 
 func (s *Seen) versionPrefix() []byte {
 	return []byte(s.Name + "\x00" + s.Version + "\x00" + s.Arch + "\x00" + s.Archive + "\x00")
@@ -181,50 +187,69 @@ func (s *Seen) versionPrefix() []byte {
 func (h *history) index(batch []located, done int64) (changed map[int64]byte, err error) {
 	changed = map[int64]byte{}
 	err = h.db.Update(func(tx *bolt.Tx) error {
-		// others is a bit for what keys that differ in nothing but their last
-		// part, the digest, have in common. Of those the first line is the one
-		// that the rest differ from.
-		put := func(bucket []byte, key func(*Seen) []byte, others byte) error {
-			head := func(k []byte) []byte { return k[:max(len(k)-len(lockfile.Digest{}), 0)] }
-			slices.SortFunc(batch, func(a, b located) int {
-				ka, kb := key(&a.Seen), key(&b.Seen)
-				if others == 0 {
-					return bytes.Compare(ka, kb)
-				}
-				return cmp.Or(bytes.Compare(head(ka), head(kb)), cmp.Compare(a.at, b.at))
-			})
-			b := tx.Bucket(bucket)
-			for i := range batch {
-				k := key(&batch[i].Seen)
-				if k == nil || b.Get(k) != nil {
-					continue
-				}
-				if others != 0 {
-					if before, _ := b.Cursor().Seek(head(k)); bytes.HasPrefix(before, head(k)) {
-						changed[batch[i].at] |= others
-					}
-				}
-				if err := b.Put(k, offsetKey(batch[i].at)); err != nil {
-					return err
-				}
+		for _, by := range []struct {
+			bucket []byte
+			key    func(*Seen) []byte
+			common byte
+		}{{byDigest, func(s *Seen) []byte { return s.Digest[:] }, 0}, {byPath, (*Seen).pathKey, samePath}, {byVersion, (*Seen).versionKey, sameVersion}} {
+			if err := putPlaces(tx.Bucket(by.bucket), keysOf(batch, by.key), by.common, changed); err != nil {
+				return err
 			}
-			return nil
 		}
-		err := errors.Join(
-			put(byDigest, func(s *Seen) []byte { return s.Digest[:] }, 0),
-			put(byPath, (*Seen).pathKey, samePath),
-			put(byVersion, func(s *Seen) []byte {
-				if s.Name == "" {
-					return nil
-				}
-				return s.versionKey()
-			}, sameVersion))
 		for at, what := range changed {
-			err = errors.Join(err, tx.Bucket(byChange).Put(offsetKey(at), []byte{what}))
+			if err := tx.Bucket(byChange).Put(offsetKey(at), []byte{what}); err != nil {
+				return err
+			}
 		}
-		return errors.Join(err, tx.Bucket(metaName).Put(doneKey, offsetKey(done)))
+		return tx.Bucket(metaName).Put(doneKey, offsetKey(done))
 	})
 	return changed, err
+}
+
+// A keyed is the place of a line and one of its keys, which ends with a digest.
+type keyed struct {
+	key []byte
+	at  int64
+}
+
+// head is what a key has before its digest.
+func (k *keyed) head() []byte { return k.key[:len(k.key)-len(lockfile.Digest{})] }
+
+// keysOf makes the keys of those that have one, in their order but, where only
+// the digest differs, in that of the lines.
+func keysOf(batch []located, key func(*Seen) []byte) []keyed {
+	keys := make([]keyed, 0, len(batch))
+	for i := range batch {
+		if k := key(&batch[i].Seen); k != nil {
+			keys = append(keys, keyed{k, batch[i].at})
+		}
+	}
+	slices.SortFunc(keys, func(a, b keyed) int {
+		return cmp.Or(bytes.Compare(a.head(), b.head()), cmp.Compare(a.at, b.at))
+	})
+	return keys
+}
+
+// putPlaces puts places of lines under keys that are not there. Lines of which
+// the digest alone differs from that of one before have common set in changed;
+// 0 is for keys that are but a digest.
+func putPlaces(b *bolt.Bucket, keys []keyed, common byte, changed map[int64]byte) error {
+	c := b.Cursor()
+	for i := range keys {
+		k := &keys[i]
+		if b.Get(k.key) != nil {
+			continue
+		}
+		if common != 0 {
+			if before, _ := c.Seek(k.head()); bytes.HasPrefix(before, k.head()) {
+				changed[k.at] |= common
+			}
+		}
+		if err := b.Put(k.key, offsetKey(k.at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func offsetKey(at int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(at)) }

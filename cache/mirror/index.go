@@ -2,10 +2,8 @@ package mirror
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path"
-	"time"
 
 	"github.com/samebits/samebits/distro/decompress"
 	"github.com/samebits/samebits/lockfile"
@@ -16,61 +14,6 @@ func (m *Mirror) indexPath(d lockfile.Digest) string { return m.state.path(index
 func (m *Mirror) hasIndex(d lockfile.Digest) bool {
 	_, err := os.Lstat(m.indexPath(d))
 	return err == nil
-}
-
-// ensureIndex makes the path index of an index of packages that is in the
-// store, and adds to the history what a signed one names. One is made at a
-// time for each file, and two in all.
-func (m *Mirror) ensureIndex(ctx context.Context, up *upstream, l *loaded, f *File) error {
-	if m.hasIndex(f.Digest) {
-		return nil
-	}
-	_, err, _ := m.indexing.Do(f.Digest.String(), func() (any, error) {
-		if m.hasIndex(f.Digest) {
-			return nil, nil
-		}
-		m.indexSlots <- struct{}{}
-		defer func() { <-m.indexSlots }()
-		return nil, m.makeIndex(m.ctx, up, l, f)
-	})
-	if err == nil {
-		err = ctx.Err()
-	}
-	return err
-}
-
-func (m *Mirror) makeIndex(ctx context.Context, up *upstream, l *loaded, f *File) error {
-	var records []pathRecord
-	batch := make([]Seen, 0, 8000)
-	first := time.Now().UTC().Truncate(time.Second)
-	err := m.eachPackage(ctx, up, f, func(p Package) error {
-		r, err := newPathRecord(&p)
-		if err != nil {
-			return err
-		}
-		if records = append(records, r); len(records) > maxPackages {
-			return fmt.Errorf("it names more than %d files", maxPackages)
-		}
-		if d := m.digestBehind(r.want()); l.set.Signed && !d.IsZero() {
-			s := Seen{Digest: d, Size: p.Size, Archive: l.set.Archive, Prefix: up.Prefix, Path: p.Path,
-				Name: p.Name, Version: p.Version, Arch: p.Arch, First: first}
-			if s.proper() {
-				batch = append(batch, s)
-			}
-		}
-		if len(batch) == cap(batch) {
-			err = m.see(batch)
-			batch = batch[:0]
-		}
-		return err
-	})
-	if err == nil {
-		err = m.see(batch)
-	}
-	if err != nil {
-		return fmt.Errorf("index %s: %w", f.Path, err)
-	}
-	return writePathIndex(m.indexPath(f.Digest), records)
 }
 
 // eachPackage reads an index of packages out of the store.
@@ -122,36 +65,29 @@ func (m *Mirror) seeLocked(batch []Seen) error {
 	return err
 }
 
-// lookup asks the indexes of a set for a path: first those that have been
-// read, so that nobody waits for others in vain.
-func (m *Mirror) lookup(ctx context.Context, up *upstream, l *loaded, path string) (w want, ok bool) {
-	files := l.atHand()
-	for _, ready := range []bool{true, false} {
-		var later []*File
-		for _, f := range files {
-			if ready && !m.hasIndex(f.Digest) {
-				later = append(later, f)
+// lookup asks the indexes of sets for a path: first those that have been read,
+// then, as far as they have come, those that are being read.
+func (m *Mirror) lookup(ctx context.Context, up *upstream, path string, sets ...*loaded) (want, bool) {
+	var searches []*search
+	for _, l := range sets {
+		for _, f := range l.atHand() {
+			if !m.hasIndex(f.Digest) {
+				searches = append(searches, &search{making: m.makeIndex(up, l, f)})
 				continue
 			}
-			if w, ok := m.ask(ctx, up, l, f, path); ok {
+			if w, ok := m.askIndex(m.indexPath(f.Digest), path); ok {
 				return w, true
 			}
 		}
-		files = later
 	}
-	return want{}, false
+	return m.askMakings(ctx, path, searches)
 }
 
-func (m *Mirror) ask(ctx context.Context, up *upstream, l *loaded, f *File, path string) (want, bool) {
-	if err := m.ensureIndex(ctx, up, l, f); err != nil {
-		if ctx.Err() == nil {
-			m.config.Log.Warn("cannot ask an index of packages", "prefix", up.Prefix, "path", f.Path, "error", err)
-		}
-		return want{}, false
-	}
-	w, ok, err := lookupPath(m.indexPath(f.Digest), path)
-	if err != nil {
-		m.config.Log.Warn("cannot read a path index", "prefix", up.Prefix, "path", f.Path, "error", err)
+// askIndex asks a path index. One that is not there names nothing.
+func (m *Mirror) askIndex(name, path string) (want, bool) {
+	w, ok, err := lookupPath(name, path)
+	if err != nil && !missing(err) {
+		m.config.Log.Warn("cannot read a path index", "error", err)
 		return want{}, false
 	}
 	return w, ok

@@ -297,7 +297,7 @@ func (m *Mirror) replaceable(ctx context.Context, d lockfile.Digest) bool {
 	}
 	for _, r := range up.known(nil) {
 		if l := r.peek(); l != nil {
-			if w, ok := m.lookup(ctx, up, l, s.Path); ok && m.digestBehind(w) == d {
+			if w, ok := m.lookup(ctx, up, s.Path, l); ok && m.digestBehind(w) == d {
 				return true
 			}
 		}

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // A Mirror is the handler and all that it keeps. Its methods may be called
@@ -41,8 +39,9 @@ type Mirror struct {
 	loadMu     sync.Mutex
 	loadedSets map[string]*loaded
 
-	indexing   singleflight.Group
-	indexSlots chan struct{}
+	makings    makings
+	indexSlots chan struct{} // held while an index is read
+	feedSlot   chan struct{} // held while the history learns of one
 	resolved   resolvedCache
 	bindings   bindings
 	hot        hotFiles
@@ -62,7 +61,8 @@ func Open(config Config) (*Mirror, error) {
 	}
 	config = config.withDefaults()
 	m := &Mirror{config: config, byPrefix: map[string]*upstream{}, flights: map[string]*flight{},
-		loadedSets: map[string]*loaded{}, indexSlots: make(chan struct{}, 2)}
+		loadedSets: map[string]*loaded{}, indexSlots: make(chan struct{}, 2), feedSlot: make(chan struct{}, 1),
+		makings: makings{m: map[string]*making{}, wake: make(chan struct{})}}
 	m.offline.Store(config.Offline)
 	m.rootClient = &http.Client{Transport: config.Client.Transport(), CheckRedirect: checkRedirect}
 	m.ctx, m.stop = context.WithCancel(context.Background())
@@ -72,6 +72,7 @@ func Open(config Config) (*Mirror, error) {
 	if err := m.openShare(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
+	m.background.Go(m.feedLeft)
 	m.background.Go(m.housekeeping)
 	return m, nil
 }

@@ -163,6 +163,7 @@ func TestPathIndex(t *testing.T) {
 		}
 		records = append(records, r)
 	}
+	sortRecords(records)
 	if err := writePathIndex(name, records); err != nil {
 		t.Fatal(err)
 	}

@@ -74,9 +74,12 @@ func (r *pathRecord) want() (w want) {
 	return w
 }
 
-// writePathIndex sorts the records and makes the file appear at once.
-func writePathIndex(name string, records []pathRecord) error {
+func sortRecords(records []pathRecord) {
 	slices.SortFunc(records, func(a, b pathRecord) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// writePathIndex has a file of sorted records appear at once.
+func writePathIndex(name string, records []pathRecord) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
 	if err != nil {
 		return err

@@ -224,13 +224,15 @@ func (m *Mirror) resolvePackage(ctx context.Context, up *upstream, path string, 
 		return w, true
 	}
 	all := up.known(nil)
+	var current []*loaded
 	for _, r := range all {
 		if l := r.peek(); l != nil {
-			if w, ok := m.lookup(ctx, up, l, path); ok {
-				m.resolved.put(key, w, era)
-				return w, true
-			}
+			current = append(current, l)
 		}
+	}
+	if w, ok := m.lookup(ctx, up, path, current...); ok {
+		m.resolved.put(key, w, era)
+		return w, true
 	}
 	if seen := m.history.find(byPath, up.Prefix+"\x00"+path+"\x00", 16); len(seen) > 0 {
 		// Where there are several, the one that is at hand, else the latest.
@@ -245,7 +247,7 @@ func (m *Mirror) resolvePackage(ctx context.Context, up *upstream, path string, 
 	for _, r := range all {
 		for _, old := range firstN(r.oldSets(), 8) {
 			if l, err := m.load(ctx, up, old.ID); err == nil {
-				if w, ok := m.lookup(ctx, up, l, path); ok {
+				if w, ok := m.lookup(ctx, up, path, l); ok {
 					return w, true
 				}
 			}

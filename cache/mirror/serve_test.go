@@ -303,8 +303,9 @@ func (r *rig) waitIndexed() {
 		for _, root := range up.known(nil) {
 			l := root.peek()
 			for _, f := range l.atHand() {
-				if err := r.ensureIndex(r.ctx, up, l, f); err != nil {
-					r.t.Fatal(err)
+				k := r.makeIndex(up, l, f)
+				if <-k.ended; k.err != nil {
+					r.t.Fatal(k.err)
 				}
 			}
 		}

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -158,14 +157,10 @@ func (m *Mirror) fileArrived(up *upstream, l *loaded, f *File) {
 	l.mu.Lock()
 	_, known := l.indexes[f.Digest]
 	l.mu.Unlock()
-	if known && m.hasIndex(f.Digest) {
+	if known && m.hasIndex(f.Digest) && !m.isUnfed(m.indexPath(f.Digest)) {
 		return
 	}
 	l.hasIndex(int(l.byPath[f.Path]))
 	m.resolved.clear()
-	m.background.Go(func() {
-		if err := m.ensureIndex(m.ctx, up, l, f); err != nil && !errors.Is(err, context.Canceled) {
-			m.config.Log.Warn("cannot read an index of packages", "prefix", up.Prefix, "path", f.Path, "error", err)
-		}
-	})
+	m.makeIndex(up, l, f)
 }

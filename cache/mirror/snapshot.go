@@ -181,10 +181,8 @@ func (m *Mirror) resolveFrozen(ctx context.Context, up *upstream, path string, s
 			return t, nil
 		}
 	}
-	for _, l := range sets {
-		if w, ok := m.lookup(ctx, up, l, path); ok {
-			return m.packageTarget(up, path, w), nil
-		}
+	if w, ok := m.lookup(ctx, up, path, sets...); ok {
+		return m.packageTarget(up, path, w), nil
 	}
 	return nil, fmt.Errorf("the state of %s does not have it: %w", snap.Time.Format(timestampForm), fs.ErrNotExist)
 }
