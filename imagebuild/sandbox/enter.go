@@ -96,7 +96,7 @@ func entered() {
 }
 
 // idRange is a part of a mapping of ids.
-type idRange struct{ inside, outside, size int }
+type idRange struct{ inside, outside, size int64 }
 
 // subordinate maps 0 to the user's own id and the ids above to those that the
 // file gives to the user.
@@ -110,7 +110,7 @@ func subordinate(file string, own int) ([]idRange, error) {
 		names = append(names, u.Username)
 	}
 	ranges := parseSubordinate(string(data), names)
-	out, next := []idRange{{0, own, 1}}, 1
+	out, next := []idRange{{0, int64(uint32(own)), 1}}, int64(1)
 	for _, r := range ranges {
 		out = append(out, idRange{next, r.outside, r.size})
 		next += r.size
@@ -138,7 +138,7 @@ func parseSubordinate(data string, names []string) []idRange {
 		}
 		for _, n := range names {
 			if f[0] == n {
-				out = append(out, idRange{0, int(first), int(size)})
+				out = append(out, idRange{0, int64(first), int64(size)})
 				break
 			}
 		}
@@ -154,7 +154,7 @@ func mapIDs(helper string, pid int, ranges []idRange) error {
 	}
 	args := []string{strconv.Itoa(pid)}
 	for _, r := range ranges {
-		args = append(args, strconv.Itoa(r.inside), strconv.Itoa(r.outside), strconv.Itoa(r.size))
+		args = append(args, strconv.FormatInt(r.inside, 10), strconv.FormatInt(r.outside, 10), strconv.FormatInt(r.size, 10))
 	}
 	if out, err := exec.Command(path, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", helper, err, strings.TrimSpace(string(out)))

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,14 @@ var architectures = []architecture{
 	{[]string{"mipsel", "mipsle"}, "mipsle", elf.ELFCLASS32, elf.ELFDATA2LSB, elf.EM_MIPS},
 }
 
+// kernel is what the kernel calls its own architecture, which may be another
+// than this program's: a 64-bit one runs 32-bit systems.
+var kernel = sync.OnceValue(func() string {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return unix.ByteSliceToString(u.Machine[:])
+})
+
 // foreign finds the architecture of a name, unless the CPU is of that one, or
 // the name is not known.
 func foreign(name string) (architecture, bool) {
@@ -47,7 +56,7 @@ func foreign(name string) (architecture, bool) {
 		return architecture{}, false
 	}
 	a := architectures[i]
-	return a, a.goarch != runtime.GOARCH && (a.goarch != "386" || runtime.GOARCH != "amd64")
+	return a, a.goarch != runtime.GOARCH && (a.goarch != "386" || runtime.GOARCH != "amd64") && !slices.Contains(a.names, kernel())
 }
 
 // handler is what binfmt_misc is told, so that it has a program run those of an

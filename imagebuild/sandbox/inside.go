@@ -220,7 +220,7 @@ func free() int64 {
 	if unix.Statfs(".", &s) != nil {
 		return 0
 	}
-	return int64(s.Bavail) * s.Bsize
+	return int64(s.Bavail) * int64(s.Bsize)
 }
 
 // processes counts those of the namespace.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -197,11 +198,23 @@ func identity(file string) []syscall.SysProcIDMap {
 	if err != nil {
 		return nil
 	}
+	return parseIdentity(string(data), math.MaxInt)
+}
+
+// parseIdentity reads a file such as /proc/self/uid_map. No number is more than
+// most, the int of the machine: on 32-bit ones that takes two pieces for all
+// ids, and leaves out 4294967294.
+func parseIdentity(data string, most int64) []syscall.SysProcIDMap {
 	var out []syscall.SysProcIDMap
-	for line := range strings.Lines(string(data)) {
-		var inside, outside, size int
-		if _, err := fmt.Sscan(line, &inside, &outside, &size); err == nil {
-			out = append(out, syscall.SysProcIDMap{ContainerID: inside, HostID: inside, Size: size})
+	for line := range strings.Lines(data) {
+		var inside, outside, size int64
+		if _, err := fmt.Sscan(line, &inside, &outside, &size); err != nil {
+			continue
+		}
+		for size > 0 && inside <= most {
+			piece := min(size, most)
+			out = append(out, syscall.SysProcIDMap{ContainerID: int(inside), HostID: int(inside), Size: int(piece)})
+			inside, size = inside+piece, size-piece
 		}
 	}
 	return out
