@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/samebits/samebits/distro"
@@ -47,6 +49,9 @@ func (s *session) lockInstall() error {
 	if len(pending) == 0 {
 		s.say("nothing to do: %s installed as locked", count(len(lock.Entries), "package"))
 		return nil
+	}
+	if root := s.String("root"); os.Geteuid() != 0 && !s.Bool("dry-run") { // before much is fetched in vain
+		return fmt.Errorf("only root can install packages into %s; run this with sudo", root)
 	}
 	c, err := blobs.get()
 	if err != nil {
