@@ -56,6 +56,9 @@ func (s *session) lockGenerate() error {
 	if err != nil {
 		return err
 	}
+	if other := distro.ByLock(old, families); other != nil && other.Traits().Family != family.Traits().Family {
+		return fmt.Errorf("--since %s: a lock of %s says nothing of a system of %s", s.String("since"), old.System.Distro, family.Traits().Family)
+	}
 	var packages []distro.Package
 	if names := s.Args().Slice(); len(names) > 0 {
 		packages, err = sys.Select(s.ctx, names, !s.Bool("no-deps"))
