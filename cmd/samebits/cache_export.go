@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/samebits/samebits/cache"
 	"github.com/samebits/samebits/fetch/oci"
@@ -48,6 +49,9 @@ func (s *session) cacheExport() error {
 	if dest == "-" && layout != cache.LayoutTar {
 		return s.usagef("only --layout tar can be written to standard output")
 	}
+	if info, err := os.Stat(dest); err == nil && !info.IsDir() && layout != cache.LayoutTar {
+		return fmt.Errorf("export to %s: it is no directory; name one, or choose --layout tar", dest)
+	}
 	lock, err := s.readLock(name)
 	if err != nil {
 		return err
@@ -87,8 +91,8 @@ func (s *session) exportLayout(c *cache.Cache, lock *lockfile.Lock, dest string)
 }
 
 func (s *session) notCached(e *cache.MissingError) string {
-	return fmt.Sprintf("%s of the lock not in the cache %s: %s; run \"samebits lock fetch\" first",
-		count(len(e.Entries), "file"), e.Dir, s.some(bases(e.Entries)))
+	return fmt.Sprintf("%s of the lock %s not in the cache %s: %s; run \"samebits lock fetch\" first",
+		count(len(e.Entries), "file"), are(len(e.Entries)), e.Dir, s.some(bases(e.Entries)))
 }
 
 func bases(entries []lockfile.Entry) []string {

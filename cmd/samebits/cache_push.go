@@ -53,6 +53,9 @@ func (s *session) cachePush() error {
 	if err != nil {
 		return err
 	}
+	if err := checkSource(dest); err != nil {
+		return s.usagef("%v", err)
+	}
 	to, err := s.newOpener(distro.Access{}).destination(dest)
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func (s *session) push(c *cache.Cache, to fetch.Sink, locks []*lockfile.Lock) er
 	bar.end()
 	damaged := s.tellUnsent(report.Failed)
 	if damaged > 0 {
-		return missingf("%s in the cache damaged, so nothing was published; run \"samebits lock fetch\" and push again", count(damaged, "file"))
+		return missingf("%s in the cache %s damaged, so nothing was published; run \"samebits lock fetch\" and push again", count(damaged, "file"), are(damaged))
 	}
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (s *session) lockUpdate() error {
 		return err
 	}
 	if kept > 0 {
-		s.say("%s in no index now, and kept as locked", count(kept, "package"))
+		s.say("%s %s in no index now, and kept as locked", count(kept, "package"), are(kept))
 	}
 	if err := s.writeLock(output, located.Lock); err != nil {
 		return err
