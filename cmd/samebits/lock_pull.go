@@ -45,6 +45,9 @@ func (s *session) lockPull() error {
 	if err := checkOutput(s.String("output")); err != nil {
 		return err
 	}
+	if err := checkSource(s.Args().First()); err != nil {
+		return s.usagef("%v", err)
+	}
 	locks, err := s.newOpener(distro.Access{}).pull(s.Args().First())
 	if isNotExist(err) {
 		return missingf("%v", err)

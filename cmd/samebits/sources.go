@@ -174,7 +174,7 @@ func (s *session) checkNamed() error {
 // an unset variable in it. It must not be taken for a directory.
 func checkSource(rawURL string) error {
 	if rawURL == "" {
-		return errors.New("the source is empty, as when a variable is not set")
+		return errors.New("the address is empty, as when a variable is not set")
 	}
 	scheme, what := schemeOf(rawURL), "host"
 	switch scheme {

@@ -93,6 +93,9 @@ func (s *session) listSources() error {
 	} else {
 		sys = s.hostFor(lock)
 	}
+	if len(lock.Entries) == 0 {
+		s.say("%s names no files", lockName(s.Args().First()))
+	}
 	list := s.sourcesFor(lock, sys)
 	if s.Bool("check") {
 		s.askAll(list.Archives)
