@@ -189,8 +189,18 @@ func (h *hunt) bear(w *watched, url string, err error) error {
 			err = fmt.Errorf("%w; %s is not asked again", err, host)
 		}
 	}
-	h.events.Warning(fmt.Sprintf("cannot use %s: %v", url, err))
+	h.events.Warning(unusable(url, err))
 	return nil
+}
+
+// unusable says why what a URL has, or what lies below it, is of no use. The
+// URL is told once: errors of the network have in them what was asked for.
+func unusable(url string, err error) string {
+	text := err.Error()
+	if strings.Contains(text, url) {
+		return "a snapshot archive is of no help: " + text
+	}
+	return fmt.Sprintf("cannot use %s: %s", url, text)
 }
 
 // indexes returns the paths of the indexes that may have what is left.

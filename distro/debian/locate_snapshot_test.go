@@ -1,7 +1,9 @@
 package debian
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"github.com/samebits/samebits/distro/debian/snapshot"
 	"github.com/samebits/samebits/distro/debian/snapshot/snapshottest"
 	"github.com/samebits/samebits/distro/rootfs"
+	fetchweb "github.com/samebits/samebits/fetch/web"
 )
 
 func day(year int, month time.Month, d int) time.Time {
@@ -284,6 +287,67 @@ func TestPastMoods(t *testing.T) {
 			}
 			if n > c.most {
 				t.Errorf("it took %d requests, more than %d", n, c.most)
+			}
+		})
+	}
+}
+
+// A webFetcher asks for what has no digest as samebits itself does.
+type webFetcher struct {
+	snapshottest.Fetcher
+	client *fetchweb.Client
+}
+
+func (f webFetcher) Get(ctx context.Context, url string) (io.ReadCloser, error) {
+	return f.client.Get(ctx, url)
+}
+
+func TestPastTellsWhatFailedOnce(t *testing.T) {
+	unavailable := func(when string) func(w http.ResponseWriter, r *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, when) {
+				return false
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+	}
+	for name, c := range map[string]struct {
+		mood func(w http.ResponseWriter, r *http.Request) bool // nil where nobody listens
+		want string                                            // {} is the server
+	}{
+		"503":              {unavailable(""), "a snapshot archive is of no help: {}/archive/debian/20231101T120000Z/dists/bookworm/InRelease: the server answers 503 Service Unavailable"},
+		"503 for an index": {unavailable("Packages"), "a snapshot archive is of no help: {}/archive/debian/20231101T120000Z/dists/bookworm/main/binary-amd64/Packages"},
+		"refused":          {nil, "a snapshot archive is of no help: {}/archive/debian/20231101T120000Z/dists/bookworm/InRelease: dial tcp "},
+		"no answer of the interface": {func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "/mr/") {
+				_, err := w.Write([]byte("<html>"))
+				return err == nil
+			}
+			return false
+		}, "a snapshot archive is of no help: the answer of {}/mr/binary/gone/9/binfiles"},
+		"no InRelease": {func(w http.ResponseWriter, _ *http.Request) bool {
+			_, err := w.Write([]byte("Please log in.\n"))
+			return err == nil
+		}, "cannot use {}/archive/debian/20231101T120000Z/dists/bookworm/: it is not a signed file as OpenPGP describes it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.installed(t, "gone:amd64", day(2023, 11, 1))
+			keeper := w.server.Mirror("Debian", "debian")
+			if w.server.Mood = c.mood; c.mood == nil {
+				w.server.Close()
+			}
+			w.system.searchPast(t.Context(), distro.LocateRequest{
+				Fetcher: webFetcher{client: fetchweb.NewClient(fetchweb.Config{Retries: -1})}, Snapshots: true, Keepers: []distro.Mirror{keeper},
+			}, []distro.Package{packageOf("gone", "9", "amd64")}, w.suites)
+			if len(w.warnings) == 0 || !strings.HasPrefix(w.warnings[0], strings.ReplaceAll(c.want, "{}", w.server.URL)) {
+				t.Errorf("warned %q, want %q", w.warnings, c.want)
+			}
+			for _, said := range w.warnings {
+				if strings.Count(said, w.server.URL) != 1 {
+					t.Errorf("it does not tell one URL: %s", said)
+				}
 			}
 		})
 	}

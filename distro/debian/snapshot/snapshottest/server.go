@@ -25,6 +25,8 @@ type Server struct {
 	// or returns false to have it answered as usual.
 	Mood func(w http.ResponseWriter, r *http.Request) bool
 
+	listener *httptest.Server
+
 	states map[string][]state // by archive, oldest first
 	bins   map[string]string  // answers of the interface, by "name/version"
 
@@ -42,11 +44,14 @@ type state struct {
 func NewServer(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{states: map[string][]state{}, bins: map[string]string{}}
-	h := httptest.NewServer(s)
-	t.Cleanup(h.Close)
-	s.URL = h.URL
+	s.listener = httptest.NewServer(s)
+	t.Cleanup(s.Close)
+	s.URL = s.listener.URL
 	return s
 }
+
+// Close ends the server before the test does: nobody listens at its URL then.
+func (s *Server) Close() { s.listener.Close() }
 
 // Add has the archive root dir be the archive's state from the time at on.
 // States are added in the order of their times.
