@@ -8,6 +8,7 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 	"github.com/samebits/samebits/imagebuild/uki"
+	"github.com/samebits/samebits/imagebuild/uki/ukitest"
 )
 
 // united is an image of ours in memory.
@@ -79,7 +80,7 @@ func TestSigned(t *testing.T) {
 		false: nil,
 		true:  func(b []byte) { binary.LittleEndian.PutUint32(b[88+112+8*4:], 1024) },
 	} {
-		b := program(uki.AMD64, 512, change)
+		b := ukitest.Program(uki.AMD64, 512, change)
 		p, err := uki.Read(bytes.NewReader(b), int64(len(b)))
 		if err != nil || p.Signed() != want {
 			t.Errorf("signed: %t, %v, want %t", p.Signed(), err, want)
@@ -95,7 +96,7 @@ func TestMachineName(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(united(f, sample(1024)))
-	f.Add(program(uki.AMD64, 512, nil))
+	f.Add(ukitest.Program(uki.AMD64, 512, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := uki.Read(bytes.NewReader(b), int64(len(b)))
 		if err != nil {

@@ -14,43 +14,8 @@ import (
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 	"github.com/samebits/samebits/imagebuild/uki"
+	"github.com/samebits/samebits/imagebuild/uki/ukitest"
 )
-
-// program is a small EFI program: headers that end at room, and two sections.
-func program(machine uint16, room int, change func(b []byte)) []byte {
-	le := binary.LittleEndian
-	const table = 64 + 24 + 240
-	b := make([]byte, room+512+512)
-	copy(b, "MZ")
-	le.PutUint32(b[60:], 64)
-	copy(b[64:], "PE\x00\x00")
-	le.PutUint16(b[68:], machine)
-	le.PutUint16(b[70:], 2)
-	le.PutUint32(b[72:], 0x11223344) // a time
-	le.PutUint16(b[84:], 240)
-	o := b[88:]
-	le.PutUint16(o, 0x20B)
-	le.PutUint32(o[4:], 512)
-	le.PutUint32(o[32:], 512)
-	le.PutUint32(o[36:], 512)
-	le.PutUint32(o[56:], 0x3000)
-	le.PutUint32(o[60:], uint32(room))
-	o[68] = 10
-	le.PutUint32(o[108:], 16)
-	for i, name := range []string{".text", ".data"} {
-		s := b[table+40*i:]
-		copy(s, name)
-		le.PutUint32(s[8:], 300)
-		le.PutUint32(s[12:], uint32(0x1000*(i+1)))
-		le.PutUint32(s[16:], 512)
-		le.PutUint32(s[20:], uint32(room+512*i))
-		copy(b[room+512*i:], strings.Repeat(name, 300/5))
-	}
-	if change != nil {
-		change(b)
-	}
-	return b
-}
 
 func section(b []byte) *io.SectionReader {
 	return io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b)))
@@ -58,8 +23,8 @@ func section(b []byte) *io.SectionReader {
 
 func sample(room int) uki.Options {
 	return uki.Options{
-		Stub:      section(program(uki.AMD64, room, nil)),
-		Linux:     section(append(program(uki.AMD64, 512, nil), treetest.Random(1, 5001)...)),
+		Stub:      section(ukitest.Program(uki.AMD64, room, nil)),
+		Linux:     section(append(ukitest.Program(uki.AMD64, 512, nil), treetest.Random(1, 5001)...)),
 		Initrds:   []*io.SectionReader{section([]byte("first")), section([]byte("second"))},
 		Microcode: section([]byte("microcode")),
 		DTBs:      []*io.SectionReader{section([]byte("tree 1")), section([]byte("tree 2"))},
@@ -181,7 +146,7 @@ func TestOnlyWhatIsGiven(t *testing.T) {
 func TestWhatIsRefused(t *testing.T) {
 	le := binary.LittleEndian
 	stub := func(change func(b []byte)) func(*uki.Options) {
-		return func(o *uki.Options) { o.Stub = section(program(uki.AMD64, 1024, change)) }
+		return func(o *uki.Options) { o.Stub = section(ukitest.Program(uki.AMD64, 1024, change)) }
 	}
 	huge := io.NewSectionReader(zeros{}, 0, 2<<30)
 	for complaint, change := range map[string]func(*uki.Options){
@@ -194,10 +159,10 @@ func TestWhatIsRefused(t *testing.T) {
 		"is in the headers":                 stub(func(b []byte) { le.PutUint32(b[328+20:], 512) }),
 		"are said to have 1000":             stub(func(b []byte) { le.PutUint32(b[88+60:], 1000) }),
 		"have no room for more": func(o *uki.Options) {
-			o.Stub = section(program(uki.AMD64, 512, func(b []byte) { le.PutUint32(b[328+12:], 600) }))
+			o.Stub = section(ukitest.Program(uki.AMD64, 512, func(b []byte) { le.PutUint32(b[328+12:], 600) }))
 		},
 		"the kernel is no EFI program, or":   func(o *uki.Options) { o.Linux = section([]byte(strings.Repeat("\x1f\x8b", 100))) },
-		"machine 0xaa64, and the stub for":   func(o *uki.Options) { o.Linux = section(program(uki.ARM64, 512, nil)) },
+		"machine 0xaa64, and the stub for":   func(o *uki.Options) { o.Linux = section(ukitest.Program(uki.ARM64, 512, nil)) },
 		"makes it larger than 2 GiB":         func(o *uki.Options) { o.Initrds = []*io.SectionReader{huge} },
 		"sections are too many":              func(o *uki.Options) { o.DTBs = make([]*io.SectionReader, 0); many(o) },
 		"reading the parts: the disk is bad": func(o *uki.Options) { o.Splash = io.NewSectionReader(broken{}, 0, 10) },
@@ -240,7 +205,7 @@ func TestBadPrograms(t *testing.T) {
 		`the section ".data" ends`:  func(b []byte) []byte { return b[:len(b)-1] },
 		`the section ".text" is at`: func(b []byte) []byte { le.PutUint32(b[328+12:], 0xFFFFF000); return b },
 	} {
-		bad := change(program(uki.AMD64, 1024, nil))
+		bad := change(ukitest.Program(uki.AMD64, 1024, nil))
 		if _, err := uki.Read(bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error is %v, want one of %q", err, complaint)
 		}
@@ -250,15 +215,15 @@ func TestBadPrograms(t *testing.T) {
 // A program that can be read is a stub that can be used or is refused, and what
 // comes of it can be read.
 func FuzzStub(f *testing.F) {
-	f.Add(program(uki.AMD64, 1024, nil))
-	f.Add(program(uki.AMD64, 512, nil))
+	f.Add(ukitest.Program(uki.AMD64, 1024, nil))
+	f.Add(ukitest.Program(uki.AMD64, 512, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := uki.Read(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			return
 		}
 		o := sample(1024)
-		o.Stub, o.Linux = section(b), section(program(p.Machine, 1024, nil))
+		o.Stub, o.Linux = section(b), section(ukitest.Program(p.Machine, 1024, nil))
 		u, err := uki.New(o)
 		if err != nil {
 			return
