@@ -1,7 +1,11 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -73,6 +77,38 @@ func TestManualPage(t *testing.T) {
 	cmd.Stdin = strings.NewReader(page)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("groff: %v\n%s", err, out)
+	}
+}
+
+// What the environment has to say is told in the manual page.
+func TestManualPageTellsEnvironment(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, _ := testProgram()
+	_, page, _ := strings.Cut(manPage(p.app()), ".SH ENVIRONMENT")
+	// Of Go's runtime and of systemd's protocols.
+	others := []string{"GOGC", "GOMEMLIMIT", "HOME", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"}
+	read := regexp.MustCompile(`(?i)\bgetenv\("([A-Z_]+)"\)`)
+	seen := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range read.FindAllStringSubmatch(string(text), -1) {
+			seen++
+			if !slices.Contains(others, m[1]) && !regexp.MustCompile(`\b`+m[1]+`\b`).MatchString(page) {
+				t.Errorf("%s reads %s, which the manual page does not tell of", name, m[1])
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d variables found", seen)
 	}
 }
 
