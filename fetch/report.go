@@ -64,17 +64,26 @@ func (f *Failure) Error() string {
 	if len(f.Attempts) == 0 {
 		return fmt.Sprintf("%s: no source is known for archive %q; add one", f.Entry.Path, f.Entry.Archive.Name)
 	}
-	last := map[string]int{}
-	for i, a := range f.Attempts {
-		last[a.Source] = i
-	}
 	var why []string
-	for i, a := range f.Attempts {
-		if last[a.Source] == i {
-			why = append(why, a.Source+": "+a.Err.Error())
-		}
+	for _, a := range f.last() {
+		why = append(why, a.Source+": "+a.Err.Error())
 	}
 	return f.Entry.Path + ": " + strings.Join(why, "; ")
+}
+
+// last returns the last attempt at each source, in their order.
+func (f *Failure) last() []Attempt {
+	at := map[string]int{}
+	for i, a := range f.Attempts {
+		at[a.Source] = i
+	}
+	var out []Attempt
+	for i, a := range f.Attempts {
+		if at[a.Source] == i {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // Unwrap returns the errors of all attempts.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -167,27 +166,20 @@ func (s *session) tellFailed(r *fetch.Report) error {
 }
 
 // tellManyFailed tells of many files by what was said of them, which most of
-// them have in common: a network that is down says the same of all.
+// them have in common.
 func (s *session) tellManyFailed(failed []fetch.Failure) {
 	const most = 5 // reasons
-	var reasons []string
-	files := map[string][]string{}
-	for _, f := range failed {
-		path := f.Entry.Path
-		why := strings.ReplaceAll(strings.TrimPrefix(f.Error(), path+": "), path, "…")
-		if files[why] == nil {
-			reasons = append(reasons, why)
-		}
-		files[why] = append(files[why], path)
-	}
-	slices.SortStableFunc(reasons, func(a, b string) int { return len(files[b]) - len(files[a]) })
 	label, left := s.paint("31", "not found:"), 0
-	for i, why := range reasons {
+	for i, g := range fetch.Alike(failed) {
 		if i >= most {
-			left += len(files[why])
+			left += len(g.Failures)
 			continue
 		}
-		s.line(fmt.Sprintf("%s %s (%s): %s", label, count(len(files[why]), "file"), printable(why), printable(s.some(files[why]))))
+		var paths []string
+		for _, f := range g.Failures {
+			paths = append(paths, f.Entry.Path)
+		}
+		s.line(fmt.Sprintf("%s %s (%s): %s", label, count(len(paths), "file"), printable(g.Why), printable(s.some(paths))))
 	}
 	if left > 0 {
 		s.line(fmt.Sprintf("%s %s for other reasons", label, count(left, "file")))

@@ -186,7 +186,7 @@ func TestAcceptIsOneField(t *testing.T) {
 func TestPullHostile(t *testing.T) {
 	digest := func(s string) string { return "sha256:" + lockfile.DigestOf([]byte(s)).String() }
 	lock := "# samebits lock v1\n" + strings.Repeat("a", 64) + "  a\n"
-	one := func(layerType, layerDigest string, size int) string {
+	one := func(layerType, layerDigest string, size any) string {
 		return fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":%q,"layers":[{"mediaType":%q,"digest":%q,"size":%d}]}`,
 			oci.ArtifactType, layerType, layerDigest, size)
 	}
@@ -210,7 +210,7 @@ func TestPullHostile(t *testing.T) {
 		"path for a digest":   {tagged: one(oci.LockMediaType, "sha256:../../../x", 3), want: "not a digest"},
 		"other hash":          {tagged: one(oci.LockMediaType, "sha512:"+strings.Repeat("a", 128), 3), want: "not a digest"},
 		"negative size":       {tagged: one(oci.LockMediaType, digest(lock), -1), want: "at most"},
-		"huge lock":           {tagged: one(oci.LockMediaType, digest(lock), 1<<40), want: "at most"},
+		"huge lock":           {tagged: one(oci.LockMediaType, digest(lock), int64(1<<40)), want: "at most"},
 		"longer than said":    {tagged: one(oci.LockMediaType, digest(lock), 10), want: "more than 10"},
 		"other lock":          {tagged: good, blobs: map[string]string{digest(lock): strings.Replace(lock, "  a", "  b", 1)}, want: "SHA-256"},
 		"lock is not there":   {tagged: one(oci.LockMediaType, digest("x"), 1), want: "404"},
