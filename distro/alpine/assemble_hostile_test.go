@@ -23,6 +23,7 @@ func TestAssembleRefuses(t *testing.T) {
 	with := func(members ...tar.Header) []made { return []made{{name: "evil", members: members}} }
 	typed := func(kind byte) tar.Header { return tar.Header{Name: "x", Typeflag: kind, Linkname: "y"} }
 	hard := func(name, to string) tar.Header { return tar.Header{Name: name, Linkname: to, Typeflag: tar.TypeLink} }
+	beyond := uint32(1<<32 - 1)
 	for name, c := range map[string]struct {
 		packages []made
 		want     string
@@ -48,7 +49,7 @@ func TestAssembleRefuses(t *testing.T) {
 		"no end of the compressed data": {[]made{{name: "evil", members: []tar.Header{plain("x", "x")}, cut: 1}}, "read the end of the data segment"},
 		"a strange name":                {[]made{{name: "evil", version: "x"}}, "impossible package"},
 		"the architecture of another":   {[]made{{name: "evil", info: "arch = s390x\n"}}, "the package is for s390x, and the lock for x86_64"},
-		"an owner beyond numbers":       {with(tar.Header{Name: "x", Typeflag: tar.TypeReg, Uid: 1<<32 - 1}), "is no number of a user or a group"},
+		"an owner beyond numbers":       {with(tar.Header{Name: "x", Typeflag: tar.TypeReg, Uid: int(beyond)}), "is no number of a user or a group"},
 		"attributes of the system":      {with(tar.Header{Name: "x", Typeflag: tar.TypeReg, PAXRecords: map[string]string{"SCHILY.xattr.nonsense": "x"}}), "set nonsense"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -234,7 +234,7 @@ func TestBadFiles(t *testing.T) {
 		"its program headers are not in it":                   func(f map[string][]byte) { f["kernel.img"][44] = 200 },
 		"a segment of it, of 1 bytes for address 0x8fff":      func(f map[string][]byte) { f["kernel.img"] = program(0x8FFF, "x") },
 		"for address 0x9001, has no place":                    func(f map[string][]byte) { f["kernel.img"] = program(0x9000, "xy", 0x9001, "x") },
-		"for address 0xffffffff, has no place":                func(f map[string][]byte) { f["kernel.img"] = program(0xFFFFFFFF, "x") },
+		"for address 0xffffffff, has no place":                func(f map[string][]byte) { f["kernel.img"] = program(-1, "x") },
 		"there is no program in it":                           func(f map[string][]byte) { f["kernel.img"] = program() },
 		`moddep.lst tells of no module "a"`:                   func(f map[string][]byte) { f["moddep.lst"] = []byte("b:\n") },
 		`no module "../../x"`:                                 func(f map[string][]byte) { f["moddep.lst"] = []byte("a: ../../x\n../../x:\n") },

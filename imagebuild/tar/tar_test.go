@@ -250,17 +250,39 @@ func TestLaterMembersReplace(t *testing.T) {
 }
 
 func TestOwnersAndTimesOfGNU(t *testing.T) {
-	got, err := ours.Read(t.Context(), pack(t, tar.Header{Name: "a", Typeflag: tar.TypeReg, Format: tar.FormatGNU, Uid: 1<<32 - 2, Mode: 0o100644,
+	most := uint32(1<<32 - 2)
+	got, err := ours.Read(t.Context(), pack(t, tar.Header{Name: "a", Typeflag: tar.TypeReg, Format: tar.FormatGNU, Uid: int(most), Mode: 0o100644,
 		Gid: 1 << 22}), &tree.MemoryStore{}, ours.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a, _ := got.Lookup("a")
-	if n := a.Inode(); n.UID != 1<<32-2 || n.GID != 1<<22 || n.Mode != tree.Regular|0o644 {
+	if n := a.Inode(); n.UID != most || n.GID != 1<<22 || n.Mode != tree.Regular|0o644 {
 		t.Errorf("got %s", a.Describe())
 	}
-	if _, err := ours.Read(t.Context(), pack(t, tar.Header{Name: "a", Typeflag: tar.TypeReg, Uid: 1 << 32}), &tree.MemoryStore{}, ours.Limits{}); err == nil {
-		t.Error("an owner beyond 32 bits is no error")
+}
+
+// TestOwnersOfPax has numbers that an int of 32 bits has not.
+func TestOwnersOfPax(t *testing.T) {
+	const some = 1 << 30
+	archive, err := io.ReadAll(pack(t, tar.Header{Name: "a", Typeflag: tar.TypeReg, Format: tar.FormatPAX, Uid: some, Gid: 1000}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bool{"1073741824": true, "2147483648": true, "4294967295": true, "4294967296": false, "9999999999": false, "-000000001": false} {
+		said := bytes.Replace(archive, []byte(fmt.Sprint("uid=", some)), []byte("uid="+id), 1)
+		got, err := ours.Read(t.Context(), bytes.NewReader(said), &tree.MemoryStore{}, ours.Limits{})
+		if (err == nil) != want {
+			t.Errorf("the owner %s: %v", id, err)
+			continue
+		}
+		if !want {
+			continue
+		}
+		a, _ := got.Lookup("a")
+		if n := a.Inode(); fmt.Sprint(n.UID) != id || n.GID != 1000 {
+			t.Errorf("the owner %s is read as %s", id, a.Describe())
+		}
 	}
 }
 
