@@ -109,6 +109,9 @@ func (t *Tree) join() error {
 			t.nodes[last[parent]].next = int32(i)
 		}
 		last[parent] = int32(i)
+		if t.inodes[n.inode].Mode.IsDir() {
+			t.nodes[parent].dirs++
+		}
 	}
 	return nil
 }

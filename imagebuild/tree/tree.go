@@ -21,6 +21,7 @@ type Tree struct {
 type node struct {
 	path                       string
 	inode, parent, child, next int32
+	dirs                       int32 // directories in it
 }
 
 // Len is the number of paths, the root's with them.
@@ -138,13 +139,7 @@ func (n Node) LinkCount() int {
 	if !n.Mode().IsDir() {
 		return max(1, len(n.t.links[n.node().inode]))
 	}
-	count := 2
-	for child := range n.Children() {
-		if child.Mode().IsDir() {
-			count++
-		}
-	}
-	return count
+	return 2 + int(n.node().dirs)
 }
 
 // First is the smallest of the inode's paths, which is often the node itself.
