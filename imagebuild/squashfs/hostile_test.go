@@ -133,6 +133,7 @@ func TestHostileImages(t *testing.T) {
 		{"small: ", put32(small, 0xFFFF_FFFF)},
 		{"large: a file in fragment 1 at", put32(large-8, 1)},
 		{"small: a file in fragment 1 at", put32(small+20, 1)},
+		{"small: a file in fragment 2147483648 at", put32(small+20, 1<<31)},
 		{"small: the list of attributes 1", put32(small+28, 1)},
 		{"small: a file in fragment 0 at 4294967295", put32(small+24, 0xFFFF_FFFF)},
 		{"small: a file in fragment 0 at 118728", put32(small+24, 131072-12345+1)},

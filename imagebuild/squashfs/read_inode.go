@@ -120,7 +120,7 @@ func (p *reader) file(c *cursor, n *tree.Inode, isExtended bool) (xattrs uint32,
 	count := (size + block - 1) / block
 	if f.fragment != none32 {
 		count = size / block
-		if int(f.fragment) >= len(p.fragments)/2 || uint64(f.offset)+size%block > block {
+		if int64(f.fragment) >= int64(len(p.fragments)/2) || uint64(f.offset)+size%block > block {
 			return 0, fmt.Errorf("a file in fragment %d at %d", f.fragment, f.offset)
 		}
 	}

@@ -40,10 +40,12 @@ func (m *members) next() (name []byte, regular bool, err error) {
 	if m.slow != nil {
 		return m.nextSlow()
 	}
-	if _, err := m.r.Discard(int(m.left)); err != nil {
-		return nil, false, cutOff(err)
+	for m.left > 0 {
+		n, err := m.r.Discard(int(min(m.left, 1<<30)))
+		if m.left -= int64(n); err != nil {
+			return nil, false, cutOff(err)
+		}
 	}
-	m.left = 0
 	if _, err := io.ReadFull(m.r, m.block[:]); err != nil {
 		return nil, false, cutOff(err)
 	}
