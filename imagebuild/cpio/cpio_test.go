@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -80,10 +81,36 @@ func TestWhatNewcCannotHold(t *testing.T) {
 		"/new: cpio cannot hold the time 2106-02-07":          one(t, "new", tree.Inode{Mode: tree.Fifo, ModTime: tree.Time{Sec: 1 << 32}}),
 		`/x: cpio cannot hold the extended attribute "u"`:     one(t, "x", tree.Inode{Mode: tree.Fifo, Xattrs: []tree.Xattr{{Name: "u"}}}),
 		"/TRAILER!!!: cpio cannot hold a file named":          one(t, "TRAILER!!!", tree.Inode{Mode: tree.Fifo}),
+		"/none: cpio cannot hold the owner 4294967295:0":      one(t, "none", tree.Inode{Mode: tree.Fifo, UID: 1<<32 - 1}),
 	} {
 		err := cpio.Write(t.Context(), io.Discard, tr, cpio.Options{})
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error is %v, want one of %q", err, complaint)
+		}
+	}
+}
+
+// entryOf is an entry of newc: one of two links to a file.
+func entryOf(name, content string) string {
+	head := fmt.Sprintf("070701%08X%08X%08X%08X%08X%08X%08X%s%08X%08X%s\x00", 7, 0o100644, 0, 0, 2, 0, len(content), strings.Repeat("0", 32), len(name)+1, 0, name)
+	pad := func(s string) string { return s + strings.Repeat("\x00", -len(s)&3) }
+	return pad(head) + pad(content)
+}
+
+// Of several links, the kernel takes the content that came last, whichever of
+// them has it.
+func TestContentOfLinks(t *testing.T) {
+	end := strings.Replace(entryOf("TRAILER!!!", ""), "0000000200000000", "0000000100000000", 1)
+	for _, c := range []struct{ first, second, want string }{{"text", "", "text"}, {"", "text", "text"}, {"one", "two", "two"}, {"", "", ""}} {
+		in := entryOf("a", c.first) + entryOf("b", c.second) + end
+		tr, err := cpio.Read(t.Context(), strings.NewReader(in), &tree.MemoryStore{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := tr.Lookup("a")
+		var got bytes.Buffer
+		if err := n.CopyTo(&got); err != nil || got.String() != c.want || n.LinkCount() != 2 {
+			t.Errorf("%q and %q make %q of %d links, %v", c.first, c.second, got.String(), n.LinkCount(), err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -149,11 +150,20 @@ func (p *reader) add(name string, n tree.Inode, size uint32, id linkID, linked b
 	return p.tree.Add(name, n)
 }
 
-// finish joins hard links: the path that came last has the content.
+// finish joins hard links: the last that is not empty has the content.
 func (p *reader) finish(ctx context.Context) (*tree.Tree, error) {
 	for _, names := range p.links {
 		last := names[len(names)-1]
-		for _, name := range names[:len(names)-1] {
+		for _, name := range slices.Backward(names) {
+			if n, _ := p.tree.Lookup(name); n.Size > 0 {
+				last = name
+				break
+			}
+		}
+		for _, name := range names {
+			if name == last {
+				continue
+			}
 			if err := p.tree.SetLink(name, last); err != nil {
 				return nil, err
 			}

@@ -110,6 +110,9 @@ func writeEntry(out *counter, n tree.Node, o Options) error {
 		return tree.Unsupported("cpio", n.Path(), fmt.Sprintf("a file of %d bytes; it must be less than 4 GiB", inode.Size))
 	}
 	mtime, err := seconds(n, o)
+	if err == nil {
+		err = n.CheckOwner("cpio")
+	}
 	if err != nil {
 		return err
 	}
@@ -143,7 +146,7 @@ func seconds(n tree.Node, o Options) (uint32, error) {
 	t := n.Inode().ModTime
 	clamped := min(max(t.Sec, 0), math.MaxUint32)
 	if clamped != t.Sec && !o.ClampTimes {
-		return 0, tree.Unsupported("cpio", n.Path(), "the time "+t.Time().String())
+		return 0, tree.Unsupported("cpio", n.Path(), "the time "+t.Time().String()+"; it must be from 1970-01-01 to 2106-02-07")
 	}
 	return uint32(clamped), nil
 }

@@ -78,6 +78,9 @@ func (l *layout) put(n tree.Node, p *place) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := n.CheckOwner("EROFS"); err != nil {
+		return 0, err
+	}
 	p.xattrs = int32(xattrs)
 	var size int64
 	switch inode.Mode.Type() {
@@ -90,7 +93,7 @@ func (l *layout) put(n tree.Node, p *place) (int64, error) {
 		size = int64(len(inode.Target))
 	case tree.CharDev, tree.BlockDev:
 		if inode.Major > maxMajor || inode.Minor > maxMinor {
-			return 0, tree.Unsupported("EROFS", n.Path(), fmt.Sprintf("the device number %d:%d", inode.Major, inode.Minor))
+			return 0, tree.Unsupported("EROFS", n.Path(), fmt.Sprintf("the device number %d:%d; at most %d:%d is possible", inode.Major, inode.Minor, maxMajor, maxMinor))
 		}
 	}
 	p.extended = inode.ModTime != l.o.BuildTime || inode.UID > 1<<16-1 || inode.GID > 1<<16-1 ||

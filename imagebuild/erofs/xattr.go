@@ -41,12 +41,12 @@ func checkXattrs(path string, list []tree.Xattr) (int64, error) {
 		case !known:
 			return 0, tree.Unsupported("EROFS", path, fmt.Sprintf("the extended attribute %q", x.Name))
 		case len(rest) > 255 || len(x.Value) > 1<<16-1:
-			return 0, tree.Unsupported("EROFS", path, fmt.Sprintf("the extended attribute %q of %d bytes", x.Name, len(x.Value)))
+			return 0, tree.Unsupported("EROFS", path, fmt.Sprintf("the extended attribute %q of %d bytes; at most 65535 are possible, and 255 in a name", x.Name, len(x.Value)))
 		}
 		size += roundUp(int64(4+len(rest)+len(x.Value)), 4)
 	}
 	if size > maxXattrs {
-		return 0, tree.Unsupported("EROFS", path, fmt.Sprintf("extended attributes of %d bytes", size))
+		return 0, tree.Unsupported("EROFS", path, fmt.Sprintf("extended attributes of %d bytes; at most %d are possible", size, maxXattrs))
 	}
 	return size, nil
 }

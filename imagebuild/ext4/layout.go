@@ -181,6 +181,9 @@ func contents(t *tree.Tree) (int64, error) {
 		if what != "" {
 			return 0, tree.Unsupported("ext4", n.Path(), what)
 		}
+		if err := n.CheckOwner("ext4"); err != nil {
+			return 0, err
+		}
 		_, block, fits := splitAttributes(list)
 		switch {
 		case !fits:
@@ -190,7 +193,7 @@ func contents(t *tree.Tree) (int64, error) {
 		case !inode.Mode.IsDir() && n.LinkCount() > maxLinks:
 			what = "more than 65,000 links"
 		case inode.Major >= 1<<12 || inode.Minor >= 1<<20:
-			what = "a device number that large"
+			what = fmt.Sprintf("a device number that large: %d:%d; at most 4095:1048575 is possible", inode.Major, inode.Minor)
 		case inode.Size > (1<<32-1)*blockSize:
 			what = "a file of 16 TiB"
 		}

@@ -52,6 +52,7 @@ func TestWhatExt4CannotHold(t *testing.T) {
 		"/d: ext4 cannot hold a time outside of 1901 to 2446":                       build(t, "d", tree.Inode{Mode: tree.Directory, ModTime: tree.Time{Sec: -1<<31 - 1}}),
 		"/c: ext4 cannot hold a device number that large":                           build(t, "c", tree.Inode{Mode: tree.CharDev, Major: 4096}),
 		"/b: ext4 cannot hold a device number that large":                           build(t, "b", tree.Inode{Mode: tree.BlockDev, Minor: 1 << 20}),
+		"/f: ext4 cannot hold the owner 4294967295:0; Linux knows none above":       build(t, "f", tree.Inode{Mode: tree.Regular, UID: 1<<32 - 1}),
 		"/00000: ext4 cannot hold more than 65,000 links":                           linked(t, 65001),
 		"/large: ext4 cannot hold a file of 16 TiB":                                 build(t, "large", unread((1<<32-1)*4096+1)),
 		"/x: ext4 cannot hold an extended attribute of the name system.other":       build(t, "x", attributed(tree.Xattr{Name: "system.other"})),

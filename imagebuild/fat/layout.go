@@ -117,7 +117,7 @@ func check(n tree.Node, o Options) error {
 	case !mode.IsDir() && n.LinkCount() > 1 && !o.DropLinks:
 		return unsupported(n, "hard links")
 	case clamp(inode.ModTime) != inode.ModTime && !o.ClampTimes:
-		return unsupported(n, "the time "+inode.ModTime.Time().String())
+		return unsupported(n, "the time "+inode.ModTime.Time().String()+"; it must be from 1980 to 2107")
 	}
 	return nil
 }

@@ -215,6 +215,7 @@ func TestWhatTheFormatCannotHold(t *testing.T) {
 		`/f: ISO 9660 cannot hold the extended attribute "user.a"`:        one(t, "f", x),
 		"/f: ISO 9660 cannot hold the time 1899-12-31 23:59:59 +0000 UTC": one(t, "f", at(-2208988801)),
 		"/f: ISO 9660 cannot hold the time 2156-01-01 00:00:00 +0000 UTC": one(t, "f", at(5869584000)),
+		"/f: ISO 9660 cannot hold the owner 0:4294967295":                 one(t, "f", tree.Inode{Mode: tree.Regular, GID: 1<<32 - 1}),
 	} {
 		if _, err := iso.Write(t.Context(), broken{}, tr, iso.Options{}); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error is %v, want one of %q", err, complaint)

@@ -131,9 +131,9 @@ func check(n tree.Node, o Options) error {
 	case len(inode.Xattrs) > 0 && !o.DropXattrs:
 		return unsupported(n, fmt.Sprintf("the extended attribute %q", inode.Xattrs[0].Name))
 	case clamp(inode.ModTime) != inode.ModTime && !o.ClampTimes:
-		return unsupported(n, "the time "+inode.ModTime.Time().String())
+		return unsupported(n, "the time "+inode.ModTime.Time().String()+"; it must be from 1900 to 2155")
 	}
-	return nil
+	return n.CheckOwner("ISO 9660")
 }
 
 // records are the bytes of a directory.

@@ -125,11 +125,14 @@ func (o *Options) checkTree(t *tree.Tree) error {
 		if err := o.checkXattrs(path, inode.Xattrs); err != nil {
 			return err
 		}
+		if err := n.CheckOwner("squashfs"); err != nil {
+			return err
+		}
 		ids[inode.UID], ids[inode.GID] = true, true
 		var what string
 		switch {
 		case !o.ClampTimes && (inode.ModTime.Sec < 0 || inode.ModTime.Sec > maxTime):
-			what = fmt.Sprintf("the time %s", inode.ModTime.Time().Format("2006-01-02"))
+			what = fmt.Sprintf("the time %s; it must be from 1970-01-01 to 2106-02-07", inode.ModTime.Time().Format("2006-01-02"))
 		case inode.Mode.IsDevice() && (inode.Major > 1<<12-1 || inode.Minor > 1<<20-1):
 			what = fmt.Sprintf("the device number %d:%d", inode.Major, inode.Minor)
 		case len(ids) > maxIDs:

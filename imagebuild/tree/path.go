@@ -31,6 +31,19 @@ func Unsupported(format, path, what string) error {
 	return &PathError{path, fmt.Errorf("%s cannot hold %s: %w", format, what, errors.ErrUnsupported)}
 }
 
+// noID is the user or group that chown(2) takes for "as before", and Linux for
+// none: no file has it.
+const noID = 1<<32 - 1
+
+// CheckOwner reports, as [Unsupported] does, an owner or group that no file of a
+// running system can have.
+func (n Node) CheckOwner(format string) error {
+	if i := n.inode(); i.UID == noID || i.GID == noID {
+		return Unsupported(format, n.Path(), fmt.Sprintf("the owner %d:%d; Linux knows none above %d", i.UID, i.GID, uint32(noID-1)))
+	}
+	return nil
+}
+
 // Display is a path as messages for people show it: with a leading slash, and
 // quoted where it has bytes that would not print.
 func Display(path string) string {
