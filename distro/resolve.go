@@ -74,6 +74,19 @@ type ResolveRequest struct {
 	Events     *Events
 }
 
+// Asked says what a package manager is asked for, given all its arguments:
+// the packages that were named, and beside them those of the base, which no
+// person typed.
+func (r *ResolveRequest) Asked(arguments []string) string {
+	switch base := len(arguments) > len(r.Packages); {
+	case !base:
+		return CountPackages(len(r.Packages))
+	case len(r.Packages) == 0:
+		return "the base"
+	}
+	return CountPackages(len(r.Packages)) + " and the base"
+}
+
 // A Workshop makes roots to run programs in.
 type Workshop interface {
 	// Lay brings the files of a lock and lays them into an empty root without

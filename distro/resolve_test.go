@@ -81,3 +81,15 @@ func TestUnknownPackageError(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestAsked(t *testing.T) {
+	for _, c := range []struct {
+		named, arguments int
+		want             string
+	}{{1, 1, "1 package"}, {2, 2, "2 packages"}, {2, 3, "2 packages and the base"}, {0, 23, "the base"}} {
+		r := distro.ResolveRequest{Packages: make([]string, c.named)}
+		if got := r.Asked(make([]string, c.arguments)); got != c.want {
+			t.Errorf("%d named, %d arguments: %q, want %q", c.named, c.arguments, got, c.want)
+		}
+	}
+}

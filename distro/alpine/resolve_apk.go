@@ -101,7 +101,7 @@ func (r *resolving) ask(ctx context.Context, bench distro.Bench, goal *shop, wan
 		}
 		args = append(args, "--repository", "/"+dir)
 	}
-	r.Events.Stepping(fmt.Sprintf("having apk resolve %s", distro.CountPackages(len(wanted))))
+	r.Events.Stepping("having apk resolve " + r.Asked(wanted))
 	program := "/sbin/apk"
 	if _, err := bench.Stat("usr/bin/apk"); err == nil {
 		program = "/usr/bin/apk" // since apk 3

@@ -98,7 +98,7 @@ func (r *resolution) ask(ctx context.Context, bench distro.Bench, s *shop, wante
 	if err := distro.MakeDir(bench, goalDir+"/var/cache/pacman/pkg"); err != nil {
 		return nil, err
 	}
-	r.Events.Stepping(fmt.Sprintf("having pacman resolve %s", distro.CountPackages(len(wanted))))
+	r.Events.Stepping("having pacman resolve " + r.Asked(wanted))
 	root := "/" + goalDir
 	args := []string{
 		"/usr/bin/pacman", "--root", root, "--dbpath", root + "/" + defaultDBPath, "--config", root + "/" + configFile,

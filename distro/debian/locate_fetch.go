@@ -70,6 +70,7 @@ func (l *loader) mirrorList(ctx context.Context, uri string) ([]string, error) {
 }
 
 func (l *loader) fetchFrom(ctx context.Context, repo *apt.Repository, dir string) (loaded, error) {
+	l.s.events.Stepping("fetching the Release file of " + describe(repo))
 	rel, unsigned, err := l.freshRelease(ctx, repo, dir)
 	if err != nil {
 		return loaded{}, err

@@ -148,6 +148,7 @@ func (r *resolving) solve(ctx context.Context, goal, tools *shop, wanted []strin
 	if err != nil {
 		return nil, err
 	}
+	r.Events.Stepping(fmt.Sprintf("laying out apt of %s, %s", tools.where(), distro.CountPackages(len(closure))))
 	bench, err := r.Workshop.Lay(ctx, tools.sys, located.Lock)
 	if err != nil {
 		return nil, fmt.Errorf("lay out apt: %w", err)
@@ -157,6 +158,7 @@ func (r *resolving) solve(ctx context.Context, goal, tools *shop, wanted []strin
 }
 
 func (r *resolving) ask(ctx context.Context, bench distro.Bench, goal *shop, wanted []string) ([]distro.Package, error) {
+	r.Events.Stepping("having apt resolve " + r.Asked(wanted))
 	if err := distro.CopyInto(bench, goal.root, ""); err != nil {
 		return nil, err
 	}
@@ -164,7 +166,6 @@ func (r *resolving) ask(ctx context.Context, bench distro.Bench, goal *shop, wan
 	if r.Recommends {
 		recommends = "true"
 	}
-	r.Events.Stepping(fmt.Sprintf("having apt resolve %s", distro.CountPackages(len(wanted))))
 	args := []string{"/usr/bin/apt-get", "-q", "-y", "--simulate", "--no-remove", "-o", "APT::Install-Recommends=" + recommends, "install", "--"}
 	out, err := bench.Run(ctx, distro.Step{Args: append(args, wanted...), Env: []string{"APT_CONFIG=/etc/apt/apt.conf", "DEBIAN_FRONTEND=noninteractive"}})
 	if err != nil {

@@ -75,8 +75,9 @@ func (r *resolving) checkComponents(s *shop) error {
 }
 
 // find fetches a suite from the first place that has it. A place that cannot
-// be reached, or whose suite another key signed, is passed by; that it does
-// not have the suite counts for all places of the same archive.
+// be reached, or whose suite another key signed, is passed by, which is told
+// where another place serves; that it does not have the suite counts for all
+// places of the same archive.
 func (r *resolving) find(ctx context.Context, s *shop, suite string) (*apt.Repository, *archive.Release, error) {
 	places := r.mirrors
 	if len(places) == 0 {
@@ -89,6 +90,9 @@ func (r *resolving) find(ctx context.Context, s *shop, suite string) (*apt.Repos
 	for _, base := range places {
 		repo, rel, err := r.fetchSuite(ctx, s, base, suite)
 		if err == nil {
+			if failed != nil && !errors.Is(failed, fs.ErrNotExist) {
+				r.Events.Warning(fmt.Sprintf("%v; it is taken from %s", failed, baseURL(repo)))
+			}
 			return repo, rel, nil
 		}
 		if ctx.Err() != nil {
@@ -109,6 +113,7 @@ func (r *resolving) fetchSuite(ctx context.Context, s *shop, base, suite string)
 	repo := &apt.Repository{URI: strings.TrimRight(base, "/") + "/", Suite: suite, Components: r.components, Architectures: []string{s.arch}}
 	repo.Mirrors = []string{repo.URI}
 	dir := archive.Dir(repo.URI, suite)
+	r.Events.Stepping("fetching the Release file of " + describe(repo))
 	keep := &recorder{Fetcher: r.Fetcher, got: map[string][]byte{}}
 	rel, err := archive.FetchRelease(ctx, keep, dir, r.keys, r.at())
 	switch {
@@ -116,6 +121,8 @@ func (r *resolving) fetchSuite(ctx context.Context, s *shop, base, suite string)
 		return nil, nil, fmt.Errorf("the suite %s at %s is not used: %w; %s", suite, baseURL(repo), err, r.remedy(err))
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, &absentError{fmt.Sprintf("%s has no suite %s%s", baseURL(repo), suite, r.examples())}
+	case err != nil && strings.Contains(err.Error(), dir):
+		return nil, nil, fmt.Errorf("the suite %s: %w", suite, err)
 	case err != nil:
 		return nil, nil, fmt.Errorf("the suite %s at %s: %w", suite, baseURL(repo), err)
 	}
@@ -194,7 +201,7 @@ func (r *resolving) fetchIndexes(ctx context.Context, s *shop, repo *apt.Reposit
 				continue // a suite need not have each component
 			}
 			r.Events.Stepping(fmt.Sprintf("fetching the index %s of %s", name, describe(repo)))
-			records, err := r.fetchIndex(ctx, s, archive.Dir(repo.URI, repo.Suite), rel, name)
+			records, err := r.fetchIndex(ctx, s, repo, rel, name)
 			if err != nil {
 				return fmt.Errorf("the index %s of %s: %w", name, describe(repo), err)
 			}
@@ -204,9 +211,14 @@ func (r *resolving) fetchIndexes(ctx context.Context, s *shop, repo *apt.Reposit
 	return nil
 }
 
+// slowIndex is how large an uncompressed index is, in bytes, that takes long to
+// read. That of Debian's main has 50 MB.
+const slowIndex = 8 << 20
+
 // fetchIndex gets an index, verifies it, and leaves it where apt looks for it,
 // uncompressed: apt would unpack it from the begin for each record.
-func (r *resolving) fetchIndex(ctx context.Context, s *shop, dir string, rel *archive.Release, name string) (records []archive.Record, err error) {
+func (r *resolving) fetchIndex(ctx context.Context, s *shop, repo *apt.Repository, rel *archive.Release, name string) (records []archive.Record, err error) {
+	dir := archive.Dir(repo.URI, repo.Suite)
 	missing := error(fs.ErrNotExist)
 	for _, ending := range []string{".xz", ".zst", ".bz2", ".gz", ""} {
 		file, listed := rel.Files[name+ending]
@@ -226,6 +238,9 @@ func (r *resolving) fetchIndex(ctx context.Context, s *shop, dir string, rel *ar
 			return nil, err
 		}
 		defer body.Close()
+		if rel.Files[name].Size >= slowIndex {
+			r.Events.Stepping(fmt.Sprintf("reading the index %s of %s", name, describe(repo)))
+		}
 		plain, err := decompress.Open(ending, body)
 		if err != nil {
 			return nil, err
