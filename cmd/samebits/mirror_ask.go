@@ -103,7 +103,7 @@ func (s *session) remote(given string) (*remoteMirror, error) {
 	}
 	u, err := url.Parse(given)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" {
-		return nil, fmt.Errorf("%q is not the URL of a mirror, such as http://mirror.example:3142", withoutLogin(given))
+		return nil, s.usagef("%q is not the URL of a mirror, such as http://mirror.example:3142", withoutLogin(given))
 	}
 	r := &remoteMirror{base: u, client: &http.Client{
 		Transport: s.client(distro.Access{}).Transport(),

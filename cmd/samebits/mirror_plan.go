@@ -62,7 +62,7 @@ func (s *session) planMirror(f *mirrorFile, name string) (*mirrorPlan, error) {
 	}
 	for _, a := range p.listen {
 		if err := checkListen(a); err != nil {
-			return nil, err
+			return nil, s.usagef("--listen: %v", err)
 		}
 	}
 	p.limits = mirror.Limits{HeaderBytes: int(min(f.Limits.HeaderBytes, 1<<24)), HeaderTime: time.Duration(f.Limits.HeaderTime),
