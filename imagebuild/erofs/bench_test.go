@@ -8,6 +8,7 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/erofs"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 )
 
 // The peer is mkfs.erofs, of the directory that SAMEBITS_BENCH_TREE names, or
@@ -46,7 +47,7 @@ func BenchmarkAgainstMkfs(b *testing.B) {
 		b.Run(name+"/mkfs.erofs", func(b *testing.B) {
 			for b.Loop() {
 				path := filepath.Join(b.TempDir(), "image")
-				run(b, append(append([]string{"mkfs.erofs"}, c.flags...), path, source)...)
+				imagetest.Tool(b, append(append([]string{"mkfs.erofs"}, c.flags...), path, source)...)
 				report(b, path)
 			}
 		})

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/erofs"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -63,31 +63,10 @@ func TestLarge(t *testing.T) {
 	treetest.Report(t, treetest.Compare(treetest.Large(), got, treetest.All))
 }
 
-// one is a tree of one inode besides the root.
-func one(t testing.TB, path string, n tree.Inode) *tree.Tree {
-	t.Helper()
-	var b tree.Builder
-	if err := b.Add(path, n); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
-}
-
-// discard fails a test that writes before it has looked at all.
-type discard struct{}
-
-var errWritten = errors.New("something was written")
-
-func (discard) WriteAt([]byte, int64) (int, error) { return 0, errWritten }
-
 func with(t testing.TB, change func(*tree.Inode)) *tree.Tree {
 	n := treetest.File(0o644, "x")
 	change(&n)
-	return one(t, "f", n)
+	return treetest.Of(t, map[string]tree.Inode{"f": n})
 }
 
 func TestWhatErofsCannotHold(t *testing.T) {
@@ -97,10 +76,10 @@ func TestWhatErofsCannotHold(t *testing.T) {
 			n.Xattrs = []tree.Xattr{{Name: "user.x", Value: strings.Repeat("x", 1<<16)}}
 		}),
 		"/f: EROFS cannot hold the owner 0:4294967295":      with(t, func(n *tree.Inode) { n.GID = 1<<32 - 1 }),
-		"/d: EROFS cannot hold the device number 4096:0":    one(t, "d", tree.Inode{Mode: tree.CharDev, Major: 4096}),
-		"/d: EROFS cannot hold the device number 0:1048576": one(t, "d", tree.Inode{Mode: tree.BlockDev, Minor: 1 << 20}),
+		"/d: EROFS cannot hold the device number 4096:0":    treetest.Of(t, map[string]tree.Inode{"d": tree.Inode{Mode: tree.CharDev, Major: 4096}}),
+		"/d: EROFS cannot hold the device number 0:1048576": treetest.Of(t, map[string]tree.Inode{"d": tree.Inode{Mode: tree.BlockDev, Minor: 1 << 20}}),
 	} {
-		_, err := erofs.Write(t.Context(), discard{}, tr, erofs.Options{})
+		_, err := erofs.Write(t.Context(), treetest.Untouched{}, tr, erofs.Options{})
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error is %v, want one of %q", err, complaint)
 		}
@@ -117,44 +96,23 @@ func TestWrongOptions(t *testing.T) {
 		"has a NUL":              {Label: "a\x00b"},
 		"1000000000 nanoseconds": {BuildTime: tree.Time{Nsec: 1e9}},
 	} {
-		if _, err := erofs.Write(t.Context(), discard{}, tr, o); err == nil || !strings.Contains(err.Error(), complaint) {
+		if _, err := erofs.Write(t.Context(), treetest.Untouched{}, tr, o); err == nil || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error of %+v is %v, want one of %q", o, err, complaint)
 		}
 	}
-	if _, err := erofs.Write(t.Context(), discard{}, tr, erofs.Options{}); !errors.Is(err, errWritten) {
+	if _, err := erofs.Write(t.Context(), treetest.Untouched{}, tr, erofs.Options{}); !errors.Is(err, treetest.ErrWritten) {
 		t.Errorf("an error of the disk: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := erofs.Write(ctx, discard{}, tr, erofs.Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := erofs.Write(ctx, treetest.Untouched{}, tr, erofs.Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled writing: %v", err)
 	}
 }
 
+// sample is the bytes of an image of a few files.
 func sample(t testing.TB, o erofs.Options) []byte {
-	t.Helper()
-	var b tree.Builder
-	for _, err := range []error{
-		b.Add("d", tree.Inode{Mode: tree.Directory | 0o755}),
-		b.Add("d/f", treetest.File(0o644, strings.Repeat("text ", 9000))),
-		b.Link("hard", "d/f"),
-		b.Add("link", tree.Inode{Mode: tree.Symlink, Target: "d"}),
-		b.Add("x", tree.Inode{Mode: tree.Regular | 0o600, Xattrs: []tree.Xattr{{Name: "user.a", Value: "b"}}}),
-		b.Add("null", tree.Inode{Mode: tree.CharDev | 0o600, Major: 1, Minor: 3}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(image(t, tr, o).Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
+	return imagetest.Bytes(t, func(f *os.File) error { return writeTo(f, treetest.Sample(t), o) })
 }
 
 func readRaw(raw []byte) (*erofs.Image, error) {
@@ -198,13 +156,9 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		// What was read can be written, and is the same then.
-		size, err := erofs.Write(t.Context(), nowhere{}, i.Tree, erofs.Options{})
+		size, err := erofs.Write(t.Context(), treetest.Nowhere{}, i.Tree, erofs.Options{})
 		if !errors.Is(err, errors.ErrUnsupported) && (err != nil || size == 0) {
 			t.Errorf("writing what was read: %v", err)
 		}
 	})
 }
-
-type nowhere struct{ io.WriterAt }
-
-func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }

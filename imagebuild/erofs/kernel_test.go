@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/erofs"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -36,67 +36,14 @@ func writeTo(f *os.File, tr *tree.Tree, o erofs.Options) error {
 
 // image writes a tree to a file.
 func image(t testing.TB, tr *tree.Tree, o erofs.Options) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	if err := writeTo(f, tr, o); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// run is the output of a tool, which has to be there and to succeed.
-func run(t testing.TB, argv ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skip(err)
-	}
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", argv, err, out)
-	}
-	return string(out)
-}
-
-// mounted is the tree that the kernel sees.
-func mounted(t *testing.T, kind, image string) *tree.Tree {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root can mount")
-	}
-	known, err := os.ReadFile("/proc/filesystems")
-	if err != nil {
-		t.Skip(err)
-	}
-	if !strings.Contains(string(known), "\t"+kind+"\n") {
-		if out, err := exec.Command("modprobe", kind).CombinedOutput(); err != nil {
-			t.Skipf("the kernel has no %s: %s", kind, out)
-		}
-	}
-	at := t.TempDir()
-	run(t, "mount", "-t", kind, "-o", "loop,ro", image, at)
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "--lazy", at).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-		}
-	})
-	got, err := dir.Read(t.Context(), at, dir.ReadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
+	return imagetest.File(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 func TestLinuxMountsIt(t *testing.T) {
 	odd := treetest.Odd()
 	for name, o := range kinds() {
 		t.Run(name, func(t *testing.T) {
-			got := mounted(t, "erofs", image(t, odd, o).Name())
+			got := imagetest.Mounted(t, "erofs", image(t, odd, o).Name())
 			treetest.Report(t, treetest.Compare(odd, got, treetest.All))
 		})
 	}
@@ -109,7 +56,7 @@ func TestFsck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := image(t, odd, kinds()[name])
 			at := filepath.Join(t.TempDir(), "out")
-			run(t, "fsck.erofs", "--extract="+at, f.Name())
+			imagetest.Tool(t, "fsck.erofs", "--extract="+at, f.Name())
 			got, err := dir.Read(t.Context(), at, dir.ReadOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -120,7 +67,7 @@ func TestFsck(t *testing.T) {
 			treetest.Report(t, slices.DeleteFunc(differences, func(d string) bool {
 				return strings.HasPrefix(d, "/sizes/sparse: ") || strings.HasPrefix(d, "/sizes/zeros: ")
 			}))
-			out := run(t, "dump.erofs", f.Name())
+			out := imagetest.Tool(t, "dump.erofs", f.Name())
 			for _, want := range []string{"Filesystem UUID:                              12345678-9abc-4def-8001-020304050607", fmt.Sprint(odd.NumInodes())} {
 				if !strings.Contains(out, want) {
 					t.Errorf("dump.erofs does not say %q:\n%s", want, out)

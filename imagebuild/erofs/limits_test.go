@@ -7,32 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/erofs"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
-
-// of is a tree of inodes by their paths.
-func of(t testing.TB, inodes map[string]tree.Inode) *tree.Tree {
-	t.Helper()
-	var b tree.Builder
-	for path, n := range inodes {
-		if err := b.Add(path, n); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
-}
 
 // edges is a tree of files whose ends are where ways of storing end.
 func edges(t testing.TB) *tree.Tree {
@@ -64,7 +49,7 @@ func edges(t testing.TB) *tree.Tree {
 			inodes[fmt.Sprintf("%s-%d", kind, size)] = n
 		}
 	}
-	return of(t, inodes)
+	return treetest.Of(t, inodes)
 }
 
 func TestEdgesAreHeld(t *testing.T) {
@@ -78,7 +63,7 @@ func TestEdgesAreHeld(t *testing.T) {
 		for _, differences := range [][]string{
 			treetest.Compare(tr, got, treetest.All),
 			// Linux has no moments that far away.
-			slices.DeleteFunc(treetest.Compare(tr, mounted(t, "erofs", f.Name()), treetest.All), func(d string) bool {
+			slices.DeleteFunc(treetest.Compare(tr, imagetest.Mounted(t, "erofs", f.Name()), treetest.All), func(d string) bool {
 				return strings.HasPrefix(d, "/time: time") || strings.HasPrefix(d, "/future: time")
 			}),
 		} {
@@ -88,7 +73,7 @@ func TestEdgesAreHeld(t *testing.T) {
 			}
 		}
 		if name != "zstd" {
-			run(t, "fsck.erofs", f.Name())
+			imagetest.Tool(t, "fsck.erofs", f.Name())
 		}
 	}
 }
@@ -112,7 +97,7 @@ func TestLargeDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := image(t, tr, kinds()["plain"])
-	run(t, "fsck.erofs", f.Name())
+	imagetest.Tool(t, "fsck.erofs", f.Name())
 	got, err := readFrom(f)
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +123,7 @@ func TestSmallInodes(t *testing.T) {
 	for i := range 4096 {
 		inodes[fmt.Sprint(i)] = tree.Inode{Mode: tree.Regular | 0o644, ModTime: treetest.Epoch}
 	}
-	tr := of(t, inodes)
+	tr := treetest.Of(t, inodes)
 	size := func(o erofs.Options) int64 {
 		info, err := image(t, tr, o).Stat()
 		if err != nil {
@@ -151,77 +136,25 @@ func TestSmallInodes(t *testing.T) {
 	}
 }
 
-// failingDisk fails at one writing, and not at those after it.
-type failingDisk struct {
-	file *os.File
-	left atomic.Int64
-}
-
-var errBroken = errors.New("the disk is broken")
-
-func (d *failingDisk) WriteAt(p []byte, at int64) (int, error) {
-	if d.left.Add(-1) == -1 {
-		return 0, errBroken
-	}
-	return d.file.WriteAt(p, at)
-}
-
 // Whichever writing fails, so does the whole.
 func TestErrorsOfTheDisk(t *testing.T) {
 	tr := edges(t)
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	for name, o := range kinds() {
-		d := &failingDisk{file: f}
-		d.left.Store(1 << 40)
-		if _, err := erofs.Write(t.Context(), d, tr, o); err != nil {
-			t.Fatal(err)
-		}
-		writes := 1<<40 - d.left.Load()
-		for n := int64(0); n < writes; n += 1 + writes/25 {
-			d.left.Store(n)
-			if _, err := erofs.Write(t.Context(), d, tr, o); !errors.Is(err, errBroken) {
-				t.Errorf("%s: the writing %d failed, and the error is %v", name, n, err)
-			}
-		}
-		d.left.Store(writes - 1)
-		if _, err := erofs.Write(t.Context(), d, tr, o); !errors.Is(err, errBroken) {
-			t.Errorf("%s: the last writing failed, and the error is %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			treetest.RunBroken(t, 25, func(w io.WriterAt) error {
+				_, err := erofs.Write(t.Context(), w, tr, o)
+				return err
+			})
+		})
 	}
 }
 
 // A tree that was put together in the reverse order is the same one.
 func TestOrderOfConstruction(t *testing.T) {
-	odd := treetest.Odd()
-	nodes := slices.Collect(odd.All())
-	slices.Reverse(nodes)
-	var b tree.Builder
-	for _, n := range nodes {
-		var err error
-		if n == n.Last() {
-			err = b.Set(n.Path(), n.Inode())
-		} else {
-			err = b.SetLink(n.Path(), n.Last().Path())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	write := func(tr *tree.Tree) []byte {
+		return imagetest.Bytes(t, func(f *os.File) error { return writeTo(f, tr, kinds()["lz4"]) })
 	}
-	reversed, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var images [2][]byte
-	for i, tr := range []*tree.Tree{odd, reversed} {
-		if images[i], err = os.ReadFile(image(t, tr, kinds()["lz4"]).Name()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !bytes.Equal(images[0], images[1]) {
+	if odd := treetest.Odd(); !bytes.Equal(write(odd), write(treetest.Reversed(t, odd))) {
 		t.Error("the bytes depend on the order of construction")
 	}
 }
@@ -231,7 +164,7 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	for name, o := range kinds() {
 		for range 20 { // what comes first is by chance
-			if _, err := erofs.Write(ctx, discard{}, treetest.Odd(), o); !errors.Is(err, context.Canceled) {
+			if _, err := erofs.Write(ctx, treetest.Untouched{}, treetest.Odd(), o); !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: a cancelled writing: %v", name, err)
 			}
 		}
@@ -251,7 +184,7 @@ func fixSum(b []byte) {
 // What only a lie with a right checksum brings about is an error, and no panic.
 func TestHostileImages(t *testing.T) {
 	text := treetest.File(0o644, strings.Repeat("text ", 9000))
-	tr := of(t, map[string]tree.Inode{"large": text, "symlink": {Mode: tree.Symlink, Target: "thetarget"},
+	tr := treetest.Of(t, map[string]tree.Inode{"large": text, "symlink": {Mode: tree.Symlink, Target: "thetarget"},
 		"sub": {Mode: tree.Directory | 0o755}, "sub/file": treetest.File(0o644, "inside"),
 		"xattr": {Mode: tree.Regular, Xattrs: []tree.Xattr{{Name: "user.theattribute", Value: "thevalue"}}},
 		"holes": treetest.Holes(1<<20, []tree.Extent{{Offset: 1 << 19, Length: 5}})})

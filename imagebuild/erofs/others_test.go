@@ -11,6 +11,7 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/erofs"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -36,7 +37,7 @@ func compressible(t testing.TB) *tree.Tree {
 		n.ModTime.Sec = 1_700_000_000
 		inodes[fmt.Sprint("file-", size)] = n
 	}
-	return of(t, inodes)
+	return treetest.Of(t, inodes)
 }
 
 // What mkfs.erofs writes is read, however it was told to, and what is not read is
@@ -67,7 +68,7 @@ func TestReadsWhatMkfsWrites(t *testing.T) {
 		{filesAt, "-zlz4 --max-extent-bytes=8192", files},
 	} {
 		path := filepath.Join(t.TempDir(), "image")
-		run(t, append(append([]string{"mkfs.erofs", "--quiet"}, strings.Fields(c.options)...), path, c.source)...)
+		imagetest.Tool(t, append(append([]string{"mkfs.erofs", "--quiet"}, strings.Fields(c.options)...), path, c.source)...)
 		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +100,7 @@ func TestReadsWhatMkfsWrites(t *testing.T) {
 		"-zlz4 -C65536 -Elegacy-compress": "compressed data that does not end where its blocks do",
 	} {
 		path := filepath.Join(t.TempDir(), "image")
-		run(t, append(append([]string{"mkfs.erofs", "--quiet"}, strings.Fields(options)...), path, filesAt)...)
+		imagetest.Tool(t, append(append([]string{"mkfs.erofs", "--quiet"}, strings.Fields(options)...), path, filesAt)...)
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

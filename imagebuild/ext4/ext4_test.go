@@ -4,11 +4,11 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -27,29 +27,7 @@ func writeTo(f *os.File, tr *tree.Tree, o ext4.Options) error {
 
 // image writes a tree to a file.
 func image(t testing.TB, tr *tree.Tree, o ext4.Options) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	if err := writeTo(f, tr, o); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// run is the output of a tool, which has to be there and to succeed.
-func run(t testing.TB, argv ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skip(err)
-	}
-	out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%.3000s", argv, err, out)
-	}
-	return string(out)
+	return imagetest.File(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 func TestE2fsck(t *testing.T) {
@@ -60,7 +38,7 @@ func TestE2fsck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, tr := range []*tree.Tree{treetest.Odd(), treetest.WithSocket(), treetest.Large()} {
 				f := image(t, tr, o)
-				run(t, "e2fsck", "-fn", f.Name())
+				imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 			}
 		})
 	}

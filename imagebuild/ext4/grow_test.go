@@ -15,6 +15,7 @@ import (
 	"github.com/samebits/samebits/imagebuild/cpio"
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 	"github.com/samebits/samebits/imagebuild/vmtest"
@@ -126,7 +127,7 @@ func TestGrowsWhileMounted(t *testing.T) {
 			t.Fatalf("the machine does not say %q:\n%s", want, out)
 		}
 	}
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 	s, err := ext4.ReadSuper(f, 10<<30)
 	if err != nil {
 		t.Fatal(err)
@@ -146,10 +147,10 @@ func TestJournalIsPlayedBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(t, "sync", "-f", at)
+	imagetest.Tool(t, "sync", "-f", at)
 	// As it is now, while Linux goes on.
 	now := filepath.Join(t.TempDir(), "now")
-	run(t, "cp", "--sparse=always", f.Name(), now)
+	imagetest.Tool(t, "cp", "--sparse=always", f.Name(), now)
 	crashed, err := os.Open(now)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +163,7 @@ func TestJournalIsPlayedBack(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() > 1 || !bytes.Contains(out, []byte("recovering journal")) {
 		t.Fatalf("%v: %s", err, out)
 	}
-	run(t, "e2fsck", "-fn", now)
+	imagetest.Tool(t, "e2fsck", "-fn", now)
 	got, err := readFrom(crashed)
 	if err != nil {
 		t.Fatal(err)
@@ -211,8 +212,8 @@ func TestReadsWhatLinuxChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, "mount", "-o", "remount,ro", at)
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "mount", "-o", "remount,ro", at)
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 	got, err := readFrom(f)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -50,13 +51,13 @@ func deepTree(t testing.TB) *tree.Tree {
 func TestDeepStructures(t *testing.T) {
 	tr := deepTree(t)
 	f := image(t, tr, ext4.Options{})
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 	got, err := readFrom(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	treetest.Report(t, treetest.Compare(tr, got, treetest.All))
-	out := run(t, "debugfs", "-R", `htree_dump "/long names"`, f.Name())
+	out := imagetest.Tool(t, "debugfs", "-R", `htree_dump "/long names"`, f.Name())
 	if !strings.Contains(out, "Indirect levels: 1") {
 		t.Errorf("the directory has one level:\n%.600s", out)
 	}
@@ -84,7 +85,7 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%s: Size says %d, Write %d", name, want, info.Size())
 		}
 		var kib int64
-		if _, err := fmt.Sscan(run(t, "du", "-k", f.Name()), &kib); err != nil {
+		if _, err := fmt.Sscan(imagetest.Tool(t, "du", "-k", f.Name()), &kib); err != nil {
 			t.Fatal(err)
 		}
 		if kib > 45<<10 { // 6000 files of a block, and 12 MB
@@ -98,16 +99,16 @@ func TestSizes(t *testing.T) {
 func TestSizesAtEdgesOfGroups(t *testing.T) {
 	tr := build(t, "file", treetest.File(0o644, "content\n"))
 	for _, blocks := range []int64{1200, 32767, 32768, 32769, 32771, 32780, 32800, 5*32768 + 3, 16 * 32768, 16*32768 + 1, 16*32768 + 17, 16*32768 + 600, 17*32768 + 40} {
-		run(t, "e2fsck", "-fn", image(t, tr, ext4.Options{Size: blocks * 4096}).Name())
+		imagetest.Tool(t, "e2fsck", "-fn", image(t, tr, ext4.Options{Size: blocks * 4096}).Name())
 	}
 	for free := int64(120 << 20); free < 130<<20; free += 300 << 10 {
-		run(t, "e2fsck", "-fn", image(t, tr, ext4.Options{Free: free}).Name())
+		imagetest.Tool(t, "e2fsck", "-fn", image(t, tr, ext4.Options{Free: free}).Name())
 	}
 }
 
 // Extents have 32768 blocks at most, of which a large journal takes several.
 func TestLargeJournal(t *testing.T) {
 	f := image(t, build(t, "file", treetest.File(0o644, "content\n")), ext4.Options{Size: 4 << 30, Journal: 2 << 30})
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 	mount(t, f.Name())
 }

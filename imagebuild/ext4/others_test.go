@@ -10,6 +10,7 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -38,7 +39,7 @@ func TestReadsWhatMke2fsWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "image")
-			run(t, append([]string{"mke2fs", "-q", "-L", "theirs", "-d", source}, append(strings.Fields(options), path, "100M")...)...)
+			imagetest.Tool(t, append([]string{"mke2fs", "-q", "-L", "theirs", "-d", source}, append(strings.Fields(options), path, "100M")...)...)
 			f, err := os.Open(path)
 			if err != nil {
 				t.Fatal(err)
@@ -64,8 +65,8 @@ func TestReadsWhatMke2fsWrites(t *testing.T) {
 // so is what is behind the end.
 func TestBlocksSetAside(t *testing.T) {
 	path := image(t, build(t, "file", treetest.File(0o644, strings.Repeat("x", 5000))), ext4.Options{Free: 1 << 20}).Name()
-	run(t, "debugfs", "-w", "-R", "fallocate file 4 9", path)
-	run(t, "debugfs", "-w", "-R", "sif file size 30000", path)
+	imagetest.Tool(t, "debugfs", "-w", "-R", "fallocate file 4 9", path)
+	imagetest.Tool(t, "debugfs", "-w", "-R", "sif file size 30000", path)
 	got := readPath(t, path)
 	n, _ := got.Lookup("file")
 	if b := contents(t, n); len(b) != 30000 || strings.Trim(string(b[5000:]), "\x00") != "" || strings.Trim(string(b[:5000]), "x") != "" {
@@ -90,7 +91,7 @@ func TestBlocksOfExtents(t *testing.T) {
 	if err := dir.Write(t.Context(), source, build(t, "file", want), dir.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "mke2fs", "-q", "-t", "ext4", "-b", "2048", "-O", "metadata_csum", "-d", source, path, "20M")
+	imagetest.Tool(t, "mke2fs", "-q", "-t", "ext4", "-b", "2048", "-O", "metadata_csum", "-d", source, path, "20M")
 	got := readPath(t, path)
 	n, _ := got.Lookup("file")
 	if list := n.Inode().Content.(tree.Sparse).Extents(); len(list) < 500 {

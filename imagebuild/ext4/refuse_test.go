@@ -1,17 +1,17 @@
 package ext4_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -67,7 +67,7 @@ func TestWhatExt4CannotHold(t *testing.T) {
 		"/lost+found: ext4 cannot hold a lost+found that is no directory (symlink)": build(t, "lost+found", tree.Inode{Mode: tree.Symlink, Target: "x"}),
 	} {
 		complaint, _, _ = strings.Cut(complaint, " (")
-		_, err := ext4.Write(t.Context(), unwritable{}, tr, ext4.Options{})
+		_, err := ext4.Write(t.Context(), treetest.Untouched{}, tr, ext4.Options{})
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error is %.300v, want one of %q", err, complaint)
 		}
@@ -76,12 +76,6 @@ func TestWhatExt4CannotHold(t *testing.T) {
 		}
 	}
 }
-
-type unwritable struct{}
-
-var errWritten = errors.New("something was written")
-
-func (unwritable) WriteAt([]byte, int64) (int, error) { return 0, errWritten }
 
 // What is just possible is held as it is.
 func TestLimitsAreHeld(t *testing.T) {
@@ -122,7 +116,7 @@ func TestLimitsAreHeld(t *testing.T) {
 func checked(t *testing.T, tr *tree.Tree) *tree.Tree {
 	t.Helper()
 	f := image(t, tr, ext4.Options{})
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 	got, err := readFrom(f)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +145,7 @@ func TestWrongOptions(t *testing.T) {
 		"the time 1099511627776 is":       {Time: tree.Time{Sec: 1 << 40}},
 		"the tree's 2 inodes in a size o": {Size: 100 << 10},
 	} {
-		if _, err := ext4.Write(t.Context(), unwritable{}, tr, o); err == nil || errors.Is(err, errWritten) || !strings.Contains(err.Error(), complaint) {
+		if _, err := ext4.Write(t.Context(), treetest.Untouched{}, tr, o); err == nil || errors.Is(err, treetest.ErrWritten) || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("the error of %+v is %v, want one of %q", o, err, complaint)
 		}
 	}
@@ -196,50 +190,28 @@ func TestOptionsAreKept(t *testing.T) {
 	}
 }
 
-// failingDisk fails at one writing, and not at those after it.
-type failingDisk struct {
-	file *os.File
-	left atomic.Int64
-}
-
-var errBroken = errors.New("the disk is broken")
-
-func (d *failingDisk) WriteAt(p []byte, at int64) (int, error) {
-	if d.left.Add(-1) == -1 {
-		return 0, errBroken
-	}
-	return d.file.WriteAt(p, at)
-}
-
 // Whichever writing fails, so does the whole.
 func TestErrorsOfTheDisk(t *testing.T) {
-	tr, o := treetest.Odd(), ext4.Options{Free: 300 << 20}
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
+	treetest.RunBroken(t, 8, func(w io.WriterAt) error {
+		_, err := ext4.Write(t.Context(), w, treetest.Odd(), ext4.Options{Free: 300 << 20})
+		return err
+	})
+}
+
+// A tree that was put together in the reverse order is the same one.
+func TestOrderOfConstruction(t *testing.T) {
+	write := func(tr *tree.Tree) []byte {
+		return imagetest.Bytes(t, func(f *os.File) error { return writeTo(f, tr, ext4.Options{}) })
 	}
-	defer f.Close()
-	d := &failingDisk{file: f}
-	d.left.Store(1 << 40)
-	if _, err := ext4.Write(t.Context(), d, tr, o); err != nil {
-		t.Fatal(err)
-	}
-	writes := 1<<40 - d.left.Load()
-	for n := range writes {
-		if n > 5 && n < writes-5 && n%(writes/8) != 0 {
-			continue
-		}
-		d.left.Store(n)
-		if _, err := ext4.Write(t.Context(), d, tr, o); !errors.Is(err, errBroken) {
-			t.Errorf("the writing %d of %d failed, and the error is %v", n, writes, err)
-		}
+	if odd := treetest.Odd(); !bytes.Equal(write(odd), write(treetest.Reversed(t, odd))) {
+		t.Error("the bytes depend on the order of construction")
 	}
 }
 
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ext4.Write(ctx, unwritable{}, treetest.Odd(), ext4.Options{NoJournal: true}); !errors.Is(err, context.Canceled) {
+	if _, err := ext4.Write(ctx, treetest.Untouched{}, treetest.Odd(), ext4.Options{NoJournal: true}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled writing: %v", err)
 	}
 	raw := sample(t)
@@ -280,37 +252,3 @@ func TestExtentsAreHints(t *testing.T) {
 type opened func() (io.ReadCloser, error)
 
 func (o opened) Open() (io.ReadCloser, error) { return o() }
-
-// A tree that was put together in the reverse order is the same one.
-func TestOrderOfConstruction(t *testing.T) {
-	odd := treetest.Odd()
-	nodes := slices.Collect(odd.All())
-	slices.Reverse(nodes)
-	var b tree.Builder
-	for _, n := range nodes {
-		var err error
-		if n == n.Last() {
-			err = b.Set(n.Path(), n.Inode())
-		} else {
-			err = b.SetLink(n.Path(), n.Last().Path())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	reversed, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var images [2]string
-	for i, tr := range []*tree.Tree{odd, reversed} {
-		raw, err := os.ReadFile(image(t, tr, ext4.Options{}).Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		images[i] = string(raw)
-	}
-	if images[0] != images[1] {
-		t.Error("the bytes depend on the order of construction")
-	}
-}

@@ -10,16 +10,16 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
+	"golang.org/x/sys/unix"
 )
 
 func TestDumpe2fs(t *testing.T) {
-	out := run(t, "dumpe2fs", image(t, treetest.Odd(), golden()).Name())
+	out := imagetest.Tool(t, "dumpe2fs", image(t, treetest.Odd(), golden()).Name())
 	for _, want := range []string{"samebits", "metadata_csum", "unsigned_directory_hash", "half_md4", "01020300-0000-0000", "clean", "journal_checksum_v3"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("dumpe2fs shows no %q:\n%.3000s", want, out)
@@ -46,20 +46,20 @@ func TestUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if mayResize(t) {
-		device := strings.TrimSpace(run(t, "findmnt", "-n", "-o", "SOURCE", at))
-		run(t, "losetup", "-c", device)
-		run(t, "resize2fs", device)
+		device := strings.TrimSpace(imagetest.Tool(t, "findmnt", "-n", "-o", "SOURCE", at))
+		imagetest.Tool(t, "losetup", "-c", device)
+		imagetest.Tool(t, "resize2fs", device)
 	} else {
 		t.Log("not grown while mounted, which TestGrowsWhileMounted does")
 	}
-	run(t, "umount", at)
-	run(t, "e2fsck", "-fn", f.Name())
-	run(t, "e2fsck", "-fp", f.Name()) // or resize2fs asks for it
+	imagetest.Tool(t, "umount", at)
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fp", f.Name()) // or resize2fs asks for it
 	if err := f.Truncate(10 << 30); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "resize2fs", f.Name())
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "resize2fs", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 }
 
 // mayResize reports whether the kernel lets this process grow what is mounted.
@@ -83,8 +83,8 @@ func TestResizeWhileNotMounted(t *testing.T) {
 	if err := f.Truncate(3 << 30); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "resize2fs", f.Name())
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "resize2fs", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 }
 
 // What cannot be held is told by its path.
@@ -126,7 +126,7 @@ func build(t testing.TB, path string, n tree.Inode) *tree.Tree {
 func TestOwnLostAndFound(t *testing.T) {
 	tr := build(t, "lost+found", tree.Inode{Mode: tree.Directory | 0o711, UID: 5})
 	f := image(t, tr, ext4.Options{})
-	run(t, "e2fsck", "-fn", f.Name())
+	imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 	got, err := readFrom(f)
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func BenchmarkAgainstMke2fs(b *testing.B) {
 	})
 	b.Run("mke2fs", func(b *testing.B) {
 		for b.Loop() {
-			run(b, "mke2fs", "-q", "-t", "ext4", "-d", source, filepath.Join(b.TempDir(), "image"), "400M")
+			imagetest.Tool(b, "mke2fs", "-q", "-t", "ext4", "-d", source, filepath.Join(b.TempDir(), "image"), "400M")
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -80,7 +81,7 @@ func TestWhatIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "holes" { // the others are elsewhere
-			run(t, "e2fsck", "-fn", f.Name())
+			imagetest.Tool(t, "e2fsck", "-fn", f.Name())
 			got, err := readFrom(f)
 			if err != nil {
 				t.Fatal(err)
@@ -169,6 +170,7 @@ func TestHostileAttributes(t *testing.T) {
 func TestErrorsOfSparseContents(t *testing.T) {
 	n := treetest.Holes(70<<20, []tree.Extent{{Offset: 1 << 20, Length: 5000}})
 	n.Digest = tree.Digest{1}
+	errBroken := errors.New("the source is broken")
 	n.Content = told{opened(func() (io.ReadCloser, error) { return nil, errBroken }), []tree.Extent{{Offset: 1 << 20, Length: 5000}}}
 	f := image(t, treetest.WithSocket(), ext4.Options{})
 	_, err := ext4.Write(t.Context(), f, build(t, "sparse", n), ext4.Options{})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/dir"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/squashfs"
 )
 
@@ -39,7 +40,7 @@ func BenchmarkAgainstMksquashfs(b *testing.B) {
 	b.Run("mksquashfs", func(b *testing.B) {
 		for b.Loop() {
 			path := filepath.Join(b.TempDir(), "image")
-			run(b, "mksquashfs", source, path, "-comp", "zstd", "-Xcompression-level", "3", "-no-progress", "-quiet")
+			imagetest.Tool(b, "mksquashfs", source, path, "-comp", "zstd", "-Xcompression-level", "3", "-no-progress", "-quiet")
 			report(b, path)
 		}
 	})

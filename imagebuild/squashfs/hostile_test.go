@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/dir"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/squashfs"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
@@ -40,7 +41,7 @@ func TestReadsWhatMksquashfsWrites(t *testing.T) {
 		{"-comp gzip -Xcompression-level 1 -no-xattrs -all-root", holds &^ (treetest.Xattrs | treetest.Owner)},
 	} {
 		path := filepath.Join(t.TempDir(), "image")
-		run(t, append([]string{"mksquashfs", source, path, "-quiet", "-no-progress"}, strings.Fields(c.options)...)...)
+		imagetest.Tool(t, append([]string{"mksquashfs", source, path, "-quiet", "-no-progress"}, strings.Fields(c.options)...)...)
 		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +88,7 @@ func plain(t testing.TB) []byte {
 	if err := dir.Write(t.Context(), source, tr, dir.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "mksquashfs", source, path, "-quiet", "-no-progress", "-comp", "gzip", "-noI", "-noId", "-noD", "-noF", "-noX")
+	imagetest.Tool(t, "mksquashfs", source, path, "-quiet", "-no-progress", "-comp", "gzip", "-noI", "-noId", "-noD", "-noF", "-noX")
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +192,7 @@ func FuzzReadPlain(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := squashfs.Write(t.Context(), nowhere{}, i.Tree, squashfs.Options{}); err != nil {
+		if _, err := squashfs.Write(t.Context(), treetest.Nowhere{}, i.Tree, squashfs.Options{}); err != nil {
 			t.Errorf("writing what was read: %v", err)
 		}
 	})

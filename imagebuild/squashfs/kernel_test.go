@@ -3,13 +3,13 @@ package squashfs_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/dir"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/squashfs"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
@@ -52,68 +52,14 @@ func writeTo(f *os.File, tr *tree.Tree, o squashfs.Options) error {
 
 // image writes a tree to a file.
 func image(t testing.TB, tr *tree.Tree, o squashfs.Options) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	if err := writeTo(f, tr, o); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// run is the output of a tool, which has to be there and to succeed.
-func run(t testing.TB, argv ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skip(err)
-	}
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", argv, err, out)
-	}
-	return string(out)
-}
-
-// mounted is the tree that the kernel sees.
-func mounted(t *testing.T, kind, image string) *tree.Tree {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root can mount")
-	}
-	known, err := os.ReadFile("/proc/filesystems")
-	if err != nil {
-		t.Skip(err)
-	}
-	if !strings.Contains(string(known), "\t"+kind+"\n") {
-		if out, err := exec.Command("modprobe", kind).CombinedOutput(); err != nil {
-			t.Skipf("the kernel has no %s: %s", kind, out)
-		}
-	}
-	at := t.TempDir()
-	run(t, "mount", "-t", kind, "-o", "loop,ro", image, at)
-	// Lazily, since the tree holds on to the directory.
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "--lazy", at).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-		}
-	})
-	got, err := dir.Read(t.Context(), at, dir.ReadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
+	return imagetest.File(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 func TestLinuxMountsIt(t *testing.T) {
 	tr := holdable(t)
 	for name, o := range kinds() {
 		t.Run(name, func(t *testing.T) {
-			got := mounted(t, "squashfs", image(t, tr, o).Name())
+			got := imagetest.Mounted(t, "squashfs", image(t, tr, o).Name())
 			treetest.Report(t, treetest.Compare(tr, got, holds))
 		})
 	}
@@ -127,7 +73,7 @@ func TestUnsquashfs(t *testing.T) {
 	for name, o := range kinds() {
 		t.Run(name, func(t *testing.T) {
 			at := filepath.Join(t.TempDir(), "out")
-			run(t, "unsquashfs", "-quiet", "-no-progress", "-strict-errors", "-d", at, image(t, tr, o).Name())
+			imagetest.Tool(t, "unsquashfs", "-quiet", "-no-progress", "-strict-errors", "-d", at, image(t, tr, o).Name())
 			got, err := dir.Read(t.Context(), at, dir.ReadOptions{})
 			if err != nil {
 				t.Fatal(err)

@@ -5,32 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/squashfs"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
-
-// of is a tree of inodes by their paths.
-func of(t testing.TB, inodes map[string]tree.Inode) *tree.Tree {
-	t.Helper()
-	var b tree.Builder
-	for path, n := range inodes {
-		if err := b.Add(path, n); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
-}
 
 // readBack is the tree that is in an image of a tree.
 func readBack(t testing.TB, tr *tree.Tree, o squashfs.Options) *tree.Tree {
@@ -61,11 +46,11 @@ func TestLimitsAreHeld(t *testing.T) {
 		inodes[fmt.Sprintf("zeros-%d", size)] = treetest.File(0o644, string(make([]byte, size)))
 		inodes[fmt.Sprintf("text-%d", size)] = treetest.File(0o644, strings.Repeat("t", size))
 	}
-	tr := of(t, inodes)
+	tr := treetest.Of(t, inodes)
 	for name, o := range map[string]squashfs.Options{"4 KiB": {BlockSize: 4096}, "8 KiB": {BlockSize: 8192, Compression: squashfs.Gzip, Level: 1}, "128 KiB": {}} {
 		treetest.Report(t, treetest.Compare(tr, readBack(t, tr, o), treetest.All))
 		if name == "4 KiB" {
-			treetest.Report(t, treetest.Compare(tr, mounted(t, "squashfs", image(t, tr, o).Name()), treetest.All))
+			treetest.Report(t, treetest.Compare(tr, imagetest.Mounted(t, "squashfs", image(t, tr, o).Name()), treetest.All))
 		}
 	}
 }
@@ -103,7 +88,7 @@ func TestLargeDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	treetest.Report(t, treetest.Compare(tr, got, treetest.All))
-	treetest.Report(t, treetest.Compare(tr, mounted(t, "squashfs", f.Name()), treetest.All))
+	treetest.Report(t, treetest.Compare(tr, imagetest.Mounted(t, "squashfs", f.Name()), treetest.All))
 }
 
 // 65,535 different owners and groups are the most, and are kept.
@@ -112,74 +97,25 @@ func TestManyOwners(t *testing.T) {
 	for i := range uint32(32767) {
 		inodes[fmt.Sprint(i)] = tree.Inode{Mode: tree.Regular, UID: 100_000 + 2*i, GID: 100_001 + 2*i}
 	}
-	tr := of(t, inodes)
+	tr := treetest.Of(t, inodes)
 	treetest.Report(t, treetest.Compare(tr, readBack(t, tr, squashfs.Options{}), treetest.All))
-}
-
-// failingDisk fails at one writing, and not at those after it.
-type failingDisk struct {
-	file *os.File
-	left atomic.Int64
-}
-
-var errBroken = errors.New("the disk is broken")
-
-func (d *failingDisk) WriteAt(p []byte, at int64) (int, error) {
-	if d.left.Add(-1) == -1 {
-		return 0, errBroken
-	}
-	return d.file.WriteAt(p, at)
 }
 
 // Whichever writing fails, so does the whole.
 func TestErrorsOfTheDisk(t *testing.T) {
 	tr := holdable(t)
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	d := &failingDisk{file: f}
-	d.left.Store(1 << 40)
-	if _, err := squashfs.Write(t.Context(), d, tr, squashfs.Options{Level: 1}); err != nil {
-		t.Fatal(err)
-	}
-	for n := range 1<<40 - d.left.Load() {
-		d.left.Store(n)
-		if _, err := squashfs.Write(t.Context(), d, tr, squashfs.Options{Level: 1}); !errors.Is(err, errBroken) {
-			t.Errorf("the writing %d failed, and the error is %v", n, err)
-		}
-	}
+	treetest.RunBroken(t, math.MaxInt64, func(w io.WriterAt) error {
+		_, err := squashfs.Write(t.Context(), w, tr, squashfs.Options{Level: 1})
+		return err
+	})
 }
 
 // A tree that was put together in the reverse order is the same one.
 func TestOrderOfConstruction(t *testing.T) {
-	tr := holdable(t)
-	nodes := slices.Collect(tr.All())
-	slices.Reverse(nodes)
-	var b tree.Builder
-	for _, n := range nodes {
-		var err error
-		if n == n.Last() {
-			err = b.Set(n.Path(), n.Inode())
-		} else {
-			err = b.SetLink(n.Path(), n.Last().Path())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	write := func(tr *tree.Tree) []byte {
+		return imagetest.Bytes(t, func(f *os.File) error { return writeTo(f, tr, squashfs.Options{}) })
 	}
-	reversed, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var images [2][]byte
-	for i, tr := range []*tree.Tree{tr, reversed} {
-		if images[i], err = os.ReadFile(image(t, tr, squashfs.Options{}).Name()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !bytes.Equal(images[0], images[1]) {
+	if tr := holdable(t); !bytes.Equal(write(tr), write(treetest.Reversed(t, tr))) {
 		t.Error("the bytes depend on the order of construction")
 	}
 }
@@ -187,7 +123,7 @@ func TestOrderOfConstruction(t *testing.T) {
 func TestCancelledWithoutFiles(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := squashfs.Write(ctx, nowhere{}, of(t, nil), squashfs.Options{}); err == nil {
+	if _, err := squashfs.Write(ctx, treetest.Nowhere{}, treetest.Of(t, nil), squashfs.Options{}); err == nil {
 		t.Error("a cancelled writing of an empty tree is no error")
 	}
 	raw := sample(t, squashfs.Options{})
