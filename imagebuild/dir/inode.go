@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/samebits/samebits/imagebuild/filetime"
 	"github.com/samebits/samebits/imagebuild/tree"
 )
 
@@ -142,7 +143,7 @@ func (w *writer) modeAndXattrs(dir int, name string, mode uint32, inode *tree.In
 // setTime sets a time and sees to it that the file system took it, since those
 // that cannot hold one take another.
 func setTime(dir int, name string, t tree.Time) error {
-	if err := utimes(dir, name, t); err != nil {
+	if err := filetime.Set(dir, name, t.Time(), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return os.NewSyscallError("utimensat", err)
 	}
 	if t.Sec >= 0 && t.Sec < 1<<31 {
@@ -152,11 +153,11 @@ func setTime(dir int, name string, t tree.Time) error {
 	if err := unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return os.NewSyscallError("stat", err)
 	}
-	got, err := modTime(dir, name, &stat)
+	got, err := filetime.Modified(dir, name, unix.AT_SYMLINK_NOFOLLOW, &stat)
 	if err != nil {
-		return err
+		return os.NewSyscallError("stat", err)
 	}
-	if got.Sec != t.Sec {
+	if got.Unix() != t.Sec {
 		return fmt.Errorf("the file system cannot hold the time %s: %w", t.Time(), errors.ErrUnsupported)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/samebits/samebits/imagebuild/filetime"
 	"github.com/samebits/samebits/imagebuild/tree"
 )
 
@@ -151,11 +152,11 @@ func (r *reader) entry(dir int, name, path string) (bool, error) {
 }
 
 func (r *reader) add(dir int, name, path string, stat *unix.Stat_t) error {
-	n := tree.Inode{Mode: tree.Mode(stat.Mode), UID: stat.Uid, GID: stat.Gid}
-	var err error
-	if n.ModTime, err = modTime(dir, name, stat); err != nil {
-		return err
+	modified, err := filetime.Modified(dir, name, unix.AT_SYMLINK_NOFOLLOW, stat)
+	if err != nil {
+		return os.NewSyscallError("stat", err)
 	}
+	n := tree.Inode{Mode: tree.Mode(stat.Mode), UID: stat.Uid, GID: stat.Gid, ModTime: tree.TimeOf(modified)}
 	switch {
 	case n.Mode.Type() == tree.Symlink:
 		target := make([]byte, tree.MaxPath+1)

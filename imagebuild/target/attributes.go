@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/imagebuild/filetime"
 )
 
 // dressOpen gives an open regular file its owner, mode, attributes and time, in
@@ -29,14 +30,13 @@ func (d *Dir) dressOpen(fd int, f distro.File) (st unix.Stat_t, err error) {
 			return st, fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	if err := setTime(fd, "", f.ModTime, unix.AT_EMPTY_PATH); err != nil {
+	if err := filetime.Set(fd, "", f.ModTime, unix.AT_EMPTY_PATH); err != nil {
 		return st, err
 	}
 	if err := unix.Fstat(fd, &st); err != nil {
 		return st, err
 	}
-	d.remember(&st)
-	return st, nil
+	return st, d.remember(fd, "", unix.AT_EMPTY_PATH, &st)
 }
 
 // dress does the same for what need not be opened.
@@ -62,15 +62,14 @@ func (d *Dir) dress(dir int, base string, f distro.File) error {
 
 // stamp gives what is not opened its time.
 func (d *Dir) stamp(dir int, base string, t time.Time) error {
-	if err := setTime(dir, base, t, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := filetime.Set(dir, base, t, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
 	var st unix.Stat_t
 	if err := unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
-	d.remember(&st)
-	return nil
+	return d.remember(dir, base, unix.AT_SYMLINK_NOFOLLOW, &st)
 }
 
 func ownerError(f distro.File, err error) error {
@@ -81,19 +80,15 @@ func ownerError(f distro.File, err error) error {
 }
 
 // remember notes the time that the file system kept of what it was told.
-func (d *Dir) remember(st *unix.Stat_t) {
+func (d *Dir) remember(dir int, name string, flags int, st *unix.Stat_t) error {
+	kept, err := filetime.Modified(dir, name, flags, st)
+	if err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.times[st.Ino] = time.Unix(st.Mtim.Unix())
-}
-
-// setTime sets the times of use and of change to one.
-func setTime(dir int, name string, t time.Time, flags int) error {
-	ts, err := unix.TimeToTimespec(t)
-	if err != nil {
-		return fmt.Errorf("a program for 32 bits cannot set the time %s: %w", t.UTC(), errors.ErrUnsupported)
-	}
-	return unix.UtimesNanoAt(dir, name, []unix.Timespec{ts, ts}, flags)
+	d.times[st.Ino] = kept
+	return nil
 }
 
 // Stat implements [distro.Target]. Extended attributes are not read.
@@ -113,9 +108,11 @@ func (d *Dir) Stat(name string) (distro.File, error) {
 	if err := unix.Fstatat(p.fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return distro.File{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	f := distro.File{
-		Path: path.Clean(name), Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, ModTime: time.Unix(st.Mtim.Unix()),
+	modified, err := filetime.Modified(p.fd, base, unix.AT_SYMLINK_NOFOLLOW, &st)
+	if err != nil {
+		return distro.File{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
+	f := distro.File{Path: path.Clean(name), Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, ModTime: modified}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		f.Type, f.Size = distro.Regular, st.Size

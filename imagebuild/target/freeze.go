@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/imagebuild/filetime"
 	"github.com/samebits/samebits/imagebuild/tree"
 )
 
@@ -149,20 +150,26 @@ func (r *reader) entry(dir int, name, base string) error {
 
 // inode makes an inode of what lstat says.
 func (r *reader) inode(st *unix.Stat_t, proc string, follow bool) (tree.Inode, error) {
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if follow {
+		flags = 0
+	}
+	modified, err := filetime.Modified(unix.AT_FDCWD, proc, flags, st)
+	if err != nil {
+		return tree.Inode{}, err
+	}
 	node := tree.Inode{
-		Mode: tree.Mode(st.Mode), UID: st.Uid, GID: st.Gid, ModTime: r.time(st),
+		Mode: tree.Mode(st.Mode), UID: st.Uid, GID: st.Gid, ModTime: r.time(st.Ino, modified),
 		Major: unix.Major(uint64(st.Rdev)), Minor: unix.Minor(uint64(st.Rdev)),
 	}
-	var err error
 	node.Xattrs, err = xattrs(proc, follow)
 	return node, err
 }
 
 // time is the time of a file in the tree. A file that was put with a time of
 // these very moments, as it may be where the clock is wrong, is still known.
-func (r *reader) time(st *unix.Stat_t) tree.Time {
-	t := time.Unix(st.Mtim.Unix())
-	if t.Before(r.dir.began) || t.After(r.ended) || r.dir.isAsPut(st.Ino, t) {
+func (r *reader) time(ino uint64, t time.Time) tree.Time {
+	if t.Before(r.dir.began) || t.After(r.ended) || r.dir.isAsPut(ino, t) {
 		return tree.TimeOf(t)
 	}
 	return tree.TimeOf(r.epoch)
