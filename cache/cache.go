@@ -206,6 +206,16 @@ func (c *Cache) shared(ctx context.Context, f func() error) error {
 	return c.locked(ctx, l, err, unix.LOCK_SH, f)
 }
 
+// still is exclusive for an f that changes nothing, which those who may only
+// read can have.
+func (c *Cache) still(ctx context.Context, f func() error) error {
+	l, err := os.Open(c.path(lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return f()
+	}
+	return c.locked(ctx, l, err, unix.LOCK_EX, f)
+}
+
 // exclusive runs f while no other process relies on what is in the cache
 // staying as it is. It is held for short.
 func (c *Cache) exclusive(ctx context.Context, f func() error) error {

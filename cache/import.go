@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -37,8 +36,9 @@ type Imported struct {
 // SHA256SUMS in the first directory are passed over.
 //
 // Files are copied, or cloned where the file system can: a hard link would
-// change with its other name. A file of a cache whose bytes are not what its
-// name says is told in the error, which does not stop the rest.
+// change with its other name. Files that cannot be read, and those of a cache
+// whose bytes are not what their names say, are told in the error, which does
+// not stop the rest.
 func (c *Cache) Import(ctx context.Context, paths ...string) (Imported, error) {
 	im := importer{c: c, ctx: ctx}
 	for _, p := range paths {
@@ -92,9 +92,13 @@ func (im *importer) path(p string) error {
 // tree takes all files below a directory. Links are not followed: they may
 // lead to files of the user that are nobody else's business.
 func (im *importer) tree(dir string) error {
+	dir, err := filepath.EvalSymlinks(dir) // the one link that the user named
+	if err != nil {
+		return err
+	}
 	return filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
-			return err
+			return im.unread(&sourceError{err})
 		}
 		rel, err := filepath.Rel(dir, p)
 		if err != nil {
@@ -108,13 +112,31 @@ func (im *importer) tree(dir string) error {
 		case !e.Type().IsRegular() || hidden || rel == sumsFile:
 			return nil
 		}
+		if info, err := e.Info(); err == nil && info.Size() == 0 {
+			return nil // such as apt's lock, which not everyone may open
+		}
 		f, err := openBlob(p)
 		if err != nil {
-			return err
+			return im.unread(&sourceError{err})
 		}
 		defer f.Close()
-		return im.file(f, filepath.ToSlash(rel))
+		return im.unread(im.file(f, filepath.ToSlash(rel)))
 	})
+}
+
+// A sourceError is of a file that is to be imported, and not of the cache.
+type sourceError struct{ error }
+
+func (e *sourceError) Unwrap() error { return e.error }
+
+// unread notes that a file could not be read, and returns any other error.
+func (im *importer) unread(err error) error {
+	var source *sourceError
+	if !errors.As(err, &source) || im.ctx.Err() != nil {
+		return err
+	}
+	im.errs = append(im.errs, fmt.Errorf("import: it could not be read and was left out: %w", err))
+	return nil
 }
 
 // file takes an open file.
@@ -130,56 +152,6 @@ func (im *importer) file(f *os.File, called string) error {
 	return im.add(io.NewSectionReader(f, 0, info.Size()), called, clone)
 }
 
-// tar takes the files of a tar archive. They are read where they lie in it,
-// twice: to learn the digest, then to copy.
-func (im *importer) tar(f *os.File) error {
-	tr := tar.NewReader(f)
-	for {
-		h, err := tr.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		called := path.Clean(h.Name)
-		isFile := h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeGNUSparse
-		if !isFile || h.Size == 0 || called == sumsFile || strings.HasPrefix(path.Base(called), ".") {
-			continue
-		}
-		if err := lockfile.CheckPath(called); err != nil {
-			return err
-		}
-		if isSparse(h) {
-			return fmt.Errorf("%s is stored as a sparse file; unpack the archive and import the directory", called)
-		}
-		at, err := f.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return err
-		}
-		if err := im.add(io.NewSectionReader(f, at, h.Size), called, nil); err != nil {
-			return fmt.Errorf("%s: %w", called, err)
-		}
-		if _, err := f.Seek(at, io.SeekStart); err != nil {
-			return err
-		}
-	}
-}
-
-// isSparse reports whether a member lies in its archive without its holes,
-// which the old form of GNU tar tells by the type and the others by records.
-func isSparse(h *tar.Header) bool {
-	if h.Typeflag == tar.TypeGNUSparse {
-		return true
-	}
-	for key := range h.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
-}
-
 // add hashes what r has, and copies it if the cache does not have it. The
 // bytes are hashed again on the way in, so a file that changes meanwhile is
 // refused. clone may be nil.
@@ -187,7 +159,7 @@ func (im *importer) add(r *io.SectionReader, called string, clone func(*Partial)
 	h := sha256.New()
 	size, err := hashAll(im.ctx, h, r)
 	if err != nil {
-		return err
+		return &sourceError{err}
 	}
 	if size != r.Size() {
 		return io.ErrUnexpectedEOF
@@ -293,7 +265,7 @@ func (im *importer) blob(file string, d lockfile.Digest, names []string) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return im.unread(err)
 		}
 		im.out.Added++
 		im.out.Bytes += size
@@ -310,7 +282,7 @@ func (im *importer) blob(file string, d lockfile.Digest, names []string) error {
 func (im *importer) fillBlob(p *Partial, file string) error {
 	f, err := openBlob(file)
 	if err != nil {
-		return err
+		return &sourceError{err}
 	}
 	defer f.Close()
 	return im.fill(p, f, func(p *Partial) (bool, error) { return p.clone(im.ctx, f) })

@@ -76,15 +76,15 @@ func (c *Cache) hold(name string) error {
 }
 
 // oldestLease returns when the oldest living lease began, less the slack; ok
-// is false where there is none. The leases of dead processes are removed. The
-// caller has the exclusive lock.
-func (c *Cache) oldestLease() (oldest time.Time, ok bool, err error) {
+// is false where there is none. The leases of dead processes are removed where
+// tidy says so. The caller has the exclusive lock.
+func (c *Cache) oldestLease(tidy bool) (oldest time.Time, ok bool, err error) {
 	entries, err := os.ReadDir(c.path(leasesDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return oldest, false, err
 	}
 	for _, e := range entries {
-		began, alive, err := c.checkLease(c.path(leasesDir + "/" + e.Name()))
+		began, alive, err := c.checkLease(c.path(leasesDir+"/"+e.Name()), tidy)
 		if err != nil {
 			return oldest, false, fmt.Errorf("lease of a process: %w", err)
 		}
@@ -96,8 +96,8 @@ func (c *Cache) oldestLease() (oldest time.Time, ok bool, err error) {
 }
 
 // checkLease looks whether the holder of a lease lives, and removes the lease
-// if it does not.
-func (c *Cache) checkLease(name string) (began time.Time, alive bool, err error) {
+// if it does not and tidy says so.
+func (c *Cache) checkLease(name string, tidy bool) (began time.Time, alive bool, err error) {
 	f, err := openBlob(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return began, false, nil
@@ -111,7 +111,10 @@ func (c *Cache) checkLease(name string) (began time.Time, alive bool, err error)
 		return began, false, err
 	}
 	if free {
-		return began, false, c.explain(os.Remove(name))
+		if tidy {
+			err = c.explain(os.Remove(name))
+		}
+		return began, false, err
 	}
 	info, err := f.Stat()
 	if err != nil {

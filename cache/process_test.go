@@ -227,6 +227,9 @@ func TestReadOnly(t *testing.T) {
 		t.Errorf("Verify: %+v, %v", v, err)
 	}
 	must(t, c.Sync(ctx))
+	if p, err := c.Prune(ctx, PruneOptions{All: true, DryRun: true}); err != nil || len(p.Blobs)+p.InUse != testBlobs {
+		t.Errorf("what would be pruned: %+v, %v", p, err)
+	}
 	lock := lockOf("a.deb=A")
 	writes := map[string]func() error{
 		"Begin":    func() error { _, err := c.Begin(ctx, lock.Entries[0].Digest); return err },

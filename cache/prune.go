@@ -46,10 +46,15 @@ type Pruned struct {
 
 // Prune removes blobs that no pin names and no running process uses, partial
 // files that nobody went on with for a day, and damaged files. Other users of
-// the cache wait for it.
+// the cache wait for it. What would go can also be asked by those who may not
+// write into the cache.
 func (c *Cache) Prune(ctx context.Context, opts PruneOptions) (*Pruned, error) {
 	var out *Pruned
-	err := c.exclusive(ctx, func() error {
+	lock := c.exclusive
+	if opts.DryRun {
+		lock = c.still
+	}
+	err := lock(ctx, func() error {
 		var err error
 		out, err = c.prune(ctx, opts)
 		return err
@@ -66,7 +71,7 @@ func (c *Cache) prune(ctx context.Context, opts PruneOptions) (*Pruned, error) {
 	if err != nil {
 		return nil, err
 	}
-	lease, leased, err := c.oldestLease()
+	lease, leased, err := c.oldestLease(!opts.DryRun)
 	if err != nil {
 		return nil, err
 	}

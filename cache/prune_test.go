@@ -107,6 +107,25 @@ func TestPruneSparesWhatIsHeld(t *testing.T) {
 	}
 }
 
+// Who asks what would go changes nothing, not even the lease of a dead process.
+func TestDryRunChangesNothing(t *testing.T) {
+	c := open(t, t.TempDir())
+	aged(t, c, "old", 48*time.Hour)
+	dead := c.path(leasesDir + "/dead")
+	must(t, os.WriteFile(dead, nil, 0o644))
+	must(t, c.Close())
+	asked := open(t, c.Dir())
+	for _, dry := range []bool{true, false} {
+		got, err := asked.Prune(ctx, PruneOptions{All: true, DryRun: dry})
+		if err != nil || len(got.Blobs) != 1 || got.InUse != 0 {
+			t.Errorf("dry %v: %+v, %v", dry, got, err)
+		}
+		if _, err := os.Lstat(dead); (err == nil) != dry {
+			t.Errorf("dry %v: the dead lease: %v", dry, err)
+		}
+	}
+}
+
 func TestPruneLeftovers(t *testing.T) {
 	c := open(t, t.TempDir())
 	d := add(t, c, "soon damaged")

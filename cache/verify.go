@@ -128,7 +128,7 @@ func syncBlob(name string) error {
 // that cannot be written to has none of its own making.
 func (c *Cache) sweep(ctx context.Context) error {
 	err := c.exclusive(ctx, func() error {
-		if _, _, err := c.oldestLease(); err != nil {
+		if _, _, err := c.oldestLease(true); err != nil {
 			return err
 		}
 		return c.eachStale(func(path string, _ fs.FileInfo) error { return c.explain(os.Remove(path)) })
