@@ -61,17 +61,10 @@ func TestOptionsLoseWhatTheySay(t *testing.T) {
 	}
 }
 
+// one is a tree of one inode besides the root.
 func one(t testing.TB, path string, n tree.Inode) *tree.Tree {
 	t.Helper()
-	var b tree.Builder
-	if err := b.Add(path, n); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return treetest.Of(t, map[string]tree.Inode{path: n})
 }
 
 func TestWhatNewcCannotHold(t *testing.T) {

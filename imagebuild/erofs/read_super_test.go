@@ -10,38 +10,16 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/erofs"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
 
 // smallImage is a file system of ours in memory, of one file.
 func smallImage(t testing.TB, c erofs.Compression) []byte {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "fs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var b tree.Builder
-	if err := b.Add("file", treetest.File(0o644, strings.Repeat("content", 4000))); err != nil {
-		t.Fatal(err)
-	}
-	small, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	size, err := erofs.Write(t.Context(), f, small, erofs.Options{UUID: [16]byte{7}, Label: "samebits", BuildTime: treetest.Epoch, Compression: c})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Truncate(size); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	tr := treetest.Of(t, map[string]tree.Inode{"file": treetest.File(0o644, strings.Repeat("content", 4000))})
+	o := erofs.Options{UUID: [16]byte{7}, Label: "samebits", BuildTime: treetest.Epoch, Compression: c}
+	return imagetest.Bytes(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 func TestSuperIsWhatWasWritten(t *testing.T) {

@@ -11,40 +11,16 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/ext4"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
 
 // smallVolume is a file system of ours in memory.
 func smallVolume(t testing.TB) []byte {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "fs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var b tree.Builder
-	if err := b.Add("file", treetest.File(0o644, "content")); err != nil {
-		t.Fatal(err)
-	}
-	small, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	size, err := ext4.Write(t.Context(), f, small, ext4.Options{
-		UUID: [16]byte{1, 2, 3}, Label: "samebits", Time: tree.Time{Sec: 5_000_000_000}, Reserved: 5,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Truncate(size); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	tr := treetest.Of(t, map[string]tree.Inode{"file": treetest.File(0o644, "content")})
+	o := ext4.Options{UUID: [16]byte{1, 2, 3}, Label: "samebits", Time: tree.Time{Sec: 5_000_000_000}, Reserved: 5}
+	return imagetest.Bytes(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 func TestSuperIsWhatWasWritten(t *testing.T) {

@@ -109,17 +109,10 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// build is a tree of one inode besides the root.
 func build(t testing.TB, path string, n tree.Inode) *tree.Tree {
 	t.Helper()
-	var b tree.Builder
-	if err := b.Add(path, n); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return treetest.Of(t, map[string]tree.Inode{path: n})
 }
 
 // A lost+found of the tree is as the tree says.

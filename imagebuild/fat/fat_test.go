@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/samebits/samebits/imagebuild/fat"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -106,16 +106,7 @@ func TestWriter(t *testing.T) {
 
 // image writes a tree to a file.
 func image(t testing.TB, tr *tree.Tree, o fat.Options) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	if err := writeTo(f, tr, o); err != nil {
-		t.Fatal(err)
-	}
-	return f
+	return imagetest.File(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 // build is a tree of paths; those that end in a slash are directories.
@@ -138,17 +129,10 @@ func build(t testing.TB, content string, paths ...string) *tree.Tree {
 	return tr
 }
 
+// one is a tree of one inode besides the root.
 func one(t testing.TB, path string, n tree.Inode) *tree.Tree {
 	t.Helper()
-	var b tree.Builder
-	if err := b.Add(path, n); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return treetest.Of(t, map[string]tree.Inode{path: n})
 }
 
 func TestWhatFATCannotHold(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/fat"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -185,8 +186,8 @@ func TestManyClusters(t *testing.T) {
 	if err := treetest.Read(got); err != nil {
 		t.Error(err)
 	}
-	run(t, "fsck.vfat", "-n", f.Name())
-	if out := run(t, "mcopy", "-n", "-i", f.Name(), "::z/last", "-"); out != string(treetest.Random(5, 1500)) {
+	imagetest.Tool(t, "fsck.vfat", "-n", f.Name())
+	if out := imagetest.Tool(t, "mcopy", "-n", "-i", f.Name(), "::z/last", "-"); out != string(treetest.Random(5, 1500)) {
 		t.Error("mcopy has another content of a file beyond cluster 65536")
 	}
 }

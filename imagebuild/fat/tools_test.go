@@ -12,25 +12,11 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/fat"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
-
-// run is the output of a tool, which has to be there and to succeed.
-func run(t testing.TB, argv ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skip(err)
-	}
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8", "MTOOLSRC=/dev/null")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", argv, err, out)
-	}
-	return string(out)
-}
 
 // kinds are options for all ways in which a file system may be laid out.
 func kinds() map[string]fat.Options {
@@ -50,7 +36,7 @@ func TestFsck(t *testing.T) {
 	tr := holdable(t)
 	for name, o := range kinds() {
 		t.Run(name, func(t *testing.T) {
-			out := run(t, "fsck.vfat", "-n", "-v", image(t, tr, o).Name())
+			out := imagetest.Tool(t, "fsck.vfat", "-n", "-v", image(t, tr, o).Name())
 			for line := range strings.Lines(out) {
 				for _, bad := range []string{"Free cluster summary", "Reclaim", "differ", "Orphan", "Bad", "dirty", "not "} {
 					if strings.Contains(line, bad) && !strings.Contains(line, "Warning") {
@@ -72,7 +58,7 @@ func TestMtoolsReadIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := image(t, tr, kinds()[name])
 			target := t.TempDir()
-			run(t, "mcopy", "-s", "-m", "-n", "-Q", "-i", f.Name(), "::", target)
+			imagetest.Tool(t, "mcopy", "-s", "-m", "-n", "-Q", "-i", f.Name(), "::", target)
 			got, err := dir.Read(t.Context(), target, dir.ReadOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -89,20 +75,20 @@ func TestMtoolsReadIt(t *testing.T) {
 
 func TestMtoolsShowIt(t *testing.T) {
 	f := image(t, build(t, "hello", "readme.txt", "A long name with spaces.conf"), golden32())
-	out := run(t, "mdir", "-i", f.Name(), "::")
+	out := imagetest.Tool(t, "mdir", "-i", f.Name(), "::")
 	for _, want := range []string{"Volume in drive : is EFI", "Volume Serial Number is FEDC-BA98", "README   TXT         5 2026-03-01   0:00  readme.txt",
 		"ALONGN~1 CON         5 2026-03-01   0:00  A long name with spaces.conf"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("mdir shows no %q:\n%s", want, out)
 		}
 	}
-	if out := run(t, "mlabel", "-s", "-i", f.Name(), "::"); !strings.Contains(out, "EFI") {
+	if out := imagetest.Tool(t, "mlabel", "-s", "-i", f.Name(), "::"); !strings.Contains(out, "EFI") {
 		t.Errorf("mlabel says %s", out)
 	}
-	if out := run(t, "minfo", "-i", f.Name(), "::"); !strings.Contains(out, `disk type="FAT32   "`) || !strings.Contains(out, "hidden sectors: 2048") {
+	if out := imagetest.Tool(t, "minfo", "-i", f.Name(), "::"); !strings.Contains(out, `disk type="FAT32   "`) || !strings.Contains(out, "hidden sectors: 2048") {
 		t.Errorf("minfo says %s", out)
 	}
-	if out := run(t, "blkid", "-p", f.Name()); !strings.Contains(out, `LABEL="EFI" UUID="FEDC-BA98"`) || !strings.Contains(out, `VERSION="FAT32"`) {
+	if out := imagetest.Tool(t, "blkid", "-p", f.Name()); !strings.Contains(out, `LABEL="EFI" UUID="FEDC-BA98"`) || !strings.Contains(out, `VERSION="FAT32"`) {
 		t.Errorf("blkid says %s", out)
 	}
 }
@@ -112,18 +98,18 @@ func TestVolumesOfOthersAreRead(t *testing.T) {
 	for _, c := range []struct{ bits, size string }{{"12", "1440"}, {"12", "40000"}, {"16", "40000"}, {"32", "40000"}} {
 		t.Run(c.bits+" in "+c.size, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "image")
-			run(t, "mkfs.vfat", "-C", "-F", c.bits, "-i", "0badcafe", "-n", "OTHERS", path, c.size)
+			imagetest.Tool(t, "mkfs.vfat", "-C", "-F", c.bits, "-i", "0badcafe", "-n", "OTHERS", path, c.size)
 			source := t.TempDir()
 			tr := build(t, string(treetest.Random(9, 70_000)), "first", "lower.txt", "UPPER.TXT", "Mixed Name.text", "dir/", "dir/é", "dir/second")
 			if err := dir.Write(t.Context(), filepath.Join(source, "s"), tr, dir.Options{}); err != nil {
 				t.Fatal(err)
 			}
 			for _, name := range []string{"first", "lower.txt"} {
-				run(t, "mcopy", "-m", "-i", path, filepath.Join(source, "s", name), "::")
+				imagetest.Tool(t, "mcopy", "-m", "-i", path, filepath.Join(source, "s", name), "::")
 			}
-			run(t, "mdel", "-i", path, "::first") // a hole, into which what is next goes
+			imagetest.Tool(t, "mdel", "-i", path, "::first") // a hole, into which what is next goes
 			for _, name := range []string{"UPPER.TXT", "Mixed Name.text", "dir", "first"} {
-				run(t, "mcopy", "-s", "-m", "-i", path, filepath.Join(source, "s", name), "::")
+				imagetest.Tool(t, "mcopy", "-s", "-m", "-i", path, filepath.Join(source, "s", name), "::")
 			}
 			f, err := os.Open(path)
 			if err != nil {
@@ -164,7 +150,7 @@ func TestAliases(t *testing.T) {
 			t.Errorf("the alias %q is there %d times", alias, n)
 		}
 	}
-	run(t, "fsck.vfat", "-n", f.Name())
+	imagetest.Tool(t, "fsck.vfat", "-n", f.Name())
 }
 
 // The peer is the same tree by mkfs.vfat and mcopy.
@@ -206,8 +192,8 @@ func BenchmarkAgainstMcopy(b *testing.B) {
 	b.Run("mcopy", func(b *testing.B) {
 		for b.Loop() {
 			path := filepath.Join(b.TempDir(), "image")
-			run(b, "mkfs.vfat", "-C", "-F", "32", path, fmt.Sprint(400<<10))
-			run(b, "mcopy", "-s", "-m", "-i", path, source, "::")
+			imagetest.Tool(b, "mkfs.vfat", "-C", "-F", "32", path, fmt.Sprint(400<<10))
+			imagetest.Tool(b, "mcopy", "-s", "-m", "-i", path, source, "::")
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/samebits/samebits/imagebuild/fat"
 	"github.com/samebits/samebits/imagebuild/gpt"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/iso"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
@@ -46,7 +47,7 @@ func esp(t testing.TB) *iso.BootImage {
 		t.Fatal(err)
 	}
 	dir := tree.Inode{Mode: tree.Directory | 0o755, ModTime: treetest.Epoch}
-	tr := build(t, map[string]tree.Inode{"EFI": dir, "EFI/BOOT": dir,
+	tr := treetest.Of(t, map[string]tree.Inode{"EFI": dir, "EFI/BOOT": dir,
 		"EFI/BOOT/BOOTX64.EFI": {Mode: tree.Regular | 0o644, ModTime: treetest.Epoch, Content: u, Size: u.Size()}})
 	f, err := os.Create(filepath.Join(t.TempDir(), "esp"))
 	if err != nil {
@@ -67,7 +68,7 @@ func esp(t testing.TB) *iso.BootImage {
 // boot image.
 func hybrid(t testing.TB) string {
 	t.Helper()
-	tr := build(t, map[string]tree.Inode{"hello": treetest.File(0o644, "world")})
+	tr := treetest.Of(t, map[string]tree.Inode{"hello": treetest.File(0o644, "world")})
 	f, err := os.Create(filepath.Join(t.TempDir(), "hybrid.iso"))
 	if err != nil {
 		t.Fatal(err)
@@ -96,10 +97,10 @@ func hybrid(t testing.TB) string {
 // The same file boots as a CD and as a USB stick, and is one for tools.
 func TestFirmwareBootsIt(t *testing.T) {
 	path := hybrid(t)
-	if out := run(t, "sgdisk", "-v", path); !strings.Contains(out, "No problems found") {
+	if out := imagetest.Tool(t, "sgdisk", "-v", path); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v says %s", out)
 	}
-	if out := run(t, "xorriso", "-indev", path, "-report_system_area", "plain"); !strings.Contains(out, "GPT") || !strings.Contains(out, "protective-msdos-label") {
+	if out := imagetest.Tool(t, "xorriso", "-indev", path, "-report_system_area", "plain"); !strings.Contains(out, "GPT") || !strings.Contains(out, "protective-msdos-label") {
 		t.Errorf("xorriso says %s", out)
 	}
 	for what, m := range map[string]vmtest.Machine{"CD": {CDROM: path}, "USB stick": {USB: path}} {
@@ -124,7 +125,7 @@ func TestBIOSBootsIt(t *testing.T) {
 	file := func(b []byte) tree.Inode {
 		return tree.Inode{Mode: tree.Regular | 0o644, ModTime: treetest.Epoch, Size: int64(len(b)), Content: tree.Bytes(b)}
 	}
-	tr := build(t, map[string]tree.Inode{
+	tr := treetest.Of(t, map[string]tree.Inode{
 		"isolinux":              {Mode: tree.Directory | 0o755, ModTime: treetest.Epoch},
 		"isolinux/ldlinux.c32":  file(read("/usr/lib/syslinux/modules/bios/ldlinux.c32")),
 		"isolinux/isolinux.cfg": file([]byte("serial 0 115200\ndefault x\nlabel x\nkernel /vmlinuz\nappend initrd=/initrd console=ttyS0 panic=-1 quiet vmtest.report through=isolinux\n")),

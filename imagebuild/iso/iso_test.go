@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/iso"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
@@ -82,36 +82,12 @@ func TestWriter(t *testing.T) {
 
 // image writes a tree to a file.
 func image(t testing.TB, tr *tree.Tree, o iso.Options) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "image.iso"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	if err := writeTo(f, tr, o); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-func build(t testing.TB, nodes map[string]tree.Inode) *tree.Tree {
-	t.Helper()
-	var b tree.Builder
-	for path, n := range nodes {
-		if err := b.Add(path, n); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return imagetest.File(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 func one(t testing.TB, path string, n tree.Inode) *tree.Tree {
 	t.Helper()
-	return build(t, map[string]tree.Inode{path: n})
+	return treetest.Of(t, map[string]tree.Inode{path: n})
 }
 
 func TestVolume(t *testing.T) {
@@ -193,7 +169,7 @@ func TestSymlinks(t *testing.T) {
 		strings.Repeat("a", 246) + "/b", strings.Repeat("a", 250) + "/" + strings.Repeat("b", 250)} {
 		nodes[fmt.Sprintf("%02d", i)] = tree.Inode{Mode: tree.Symlink | 0o777, Target: target, ModTime: treetest.Epoch}
 	}
-	tr := build(t, nodes)
+	tr := treetest.Of(t, nodes)
 	v, err := volume(image(t, tr, iso.Options{}))
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/dir"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 )
@@ -58,7 +59,7 @@ func TestMovedAndCompressed(t *testing.T) {
 			for i := range argv {
 				argv[i] = strings.Replace(argv[i], "IMAGE", path, 1)
 			}
-			run(t, argv...)
+			imagetest.Tool(t, argv...)
 			f, err := os.Open(path)
 			if err != nil {
 				t.Fatal(err)

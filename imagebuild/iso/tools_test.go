@@ -2,32 +2,17 @@ package iso_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/dir"
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
-
-// run is the output of a tool, which has to be there and to succeed.
-func run(t testing.TB, argv ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skip(err)
-	}
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", argv, err, out)
-	}
-	return string(out)
-}
 
 // short is the tree without what libisofs cannot: targets of 1024 bytes, and
 // minor numbers of more than 8 bits.
@@ -38,7 +23,7 @@ func short(t *testing.T) *tree.Tree {
 func TestXorrisoReadsIt(t *testing.T) {
 	tr := short(t)
 	f := image(t, tr, options())
-	out := run(t, "xorriso", "-indev", f.Name(), "-toc", "-report_el_torito", "plain")
+	out := imagetest.Tool(t, "xorriso", "-indev", f.Name(), "-toc", "-report_el_torito", "plain")
 	for _, want := range []string{"Volume id    : 'SAMEBITS_1'", "El Torito", "BIOS", "UEFI"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("xorriso does not say %q:\n%s", want, out)
@@ -55,7 +40,7 @@ func TestXorrisoReadsIt(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, who alone may make devices and give files away")
 	}
-	run(t, "xorriso", "-osirrox", "device_files:auto_chmod_off", "-hardlinks", "on", "-indev", f.Name(), "-extract", "/", target)
+	imagetest.Tool(t, "xorriso", "-osirrox", "device_files:auto_chmod_off", "-hardlinks", "on", "-indev", f.Name(), "-extract", "/", target)
 	got, err := dir.Read(t.Context(), target, dir.ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -67,23 +52,23 @@ func TestXorrisoReadsIt(t *testing.T) {
 }
 
 func TestIsoinfoReadsIt(t *testing.T) {
-	f := image(t, build(t, map[string]tree.Inode{
+	f := image(t, treetest.Of(t, map[string]tree.Inode{
 		"a long name, not one of ISO 9660's": treetest.File(0o640, "hello"), "readme.txt": treetest.File(0o644, ""),
 		"boot": {Mode: tree.Directory | 0o755, ModTime: treetest.Epoch}, "boot/isolinux.cfg": treetest.File(0o644, "default x\n"),
 	}), options())
-	out := run(t, "isoinfo", "-d", "-i", f.Name())
+	out := imagetest.Tool(t, "isoinfo", "-d", "-i", f.Name())
 	for _, want := range []string{"Volume id: SAMEBITS_1", "El Torito VD version 1 found", "Rock Ridge signatures version 1 found", "Arch 0 (x86)", "Application id: samebits"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("isoinfo -d does not say %q:\n%s", want, out)
 		}
 	}
-	if out := run(t, "isoinfo", "-f", "-i", f.Name()); out != "/A_LONG_NAME__NOT_ONE_OF_ISO_96.;1\n/BOOT\n/README.TXT;1\n/BOOT/ISOLINUX.CFG;1\n" {
+	if out := imagetest.Tool(t, "isoinfo", "-f", "-i", f.Name()); out != "/A_LONG_NAME__NOT_ONE_OF_ISO_96.;1\n/BOOT\n/README.TXT;1\n/BOOT/ISOLINUX.CFG;1\n" {
 		t.Errorf("isoinfo -f says\n%s", out)
 	}
-	if out := run(t, "isoinfo", "-f", "-R", "-i", f.Name()); out != "/a long name, not one of ISO 9660's\n/boot\n/readme.txt\n/boot/isolinux.cfg\n" {
+	if out := imagetest.Tool(t, "isoinfo", "-f", "-R", "-i", f.Name()); out != "/a long name, not one of ISO 9660's\n/boot\n/readme.txt\n/boot/isolinux.cfg\n" {
 		t.Errorf("isoinfo -f -R says\n%s", out)
 	}
-	if out := run(t, "isoinfo", "-R", "-x", "/boot/isolinux.cfg", "-i", f.Name()); out != "default x\n" {
+	if out := imagetest.Tool(t, "isoinfo", "-R", "-x", "/boot/isolinux.cfg", "-i", f.Name()); out != "default x\n" {
 		t.Errorf("isoinfo -x says %q", out)
 	}
 }
@@ -119,7 +104,7 @@ func TestVolumesOfOthersAreRead(t *testing.T) {
 		{"genisoimage", "-quiet", "-R", "-V", "OTHERS"},
 	} {
 		path := filepath.Join(t.TempDir(), "image")
-		run(t, append(argv, "-o", path, source)...)
+		imagetest.Tool(t, append(argv, "-o", path, source)...)
 		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -143,7 +128,7 @@ func TestVolumesOfOthersAreRead(t *testing.T) {
 		}))
 	}
 	path := filepath.Join(t.TempDir(), "plain")
-	run(t, "genisoimage", "-quiet", "-o", path, filepath.Join(source, "order"))
+	imagetest.Tool(t, "genisoimage", "-quiet", "-o", path, filepath.Join(source, "order"))
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/samebits/samebits/imagebuild/imagetest"
 	"github.com/samebits/samebits/imagebuild/squashfs"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
@@ -16,32 +17,9 @@ import (
 
 // smallImage is a file system of ours in memory, of one file.
 func smallImage(t testing.TB) []byte {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "fs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var b tree.Builder
-	if err := b.Add("file", treetest.File(0o644, "content")); err != nil {
-		t.Fatal(err)
-	}
-	small, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	size, err := squashfs.Write(t.Context(), f, small, squashfs.Options{Time: 1_772_323_200})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Truncate(size); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	tr := treetest.Of(t, map[string]tree.Inode{"file": treetest.File(0o644, "content")})
+	o := squashfs.Options{Time: 1_772_323_200}
+	return imagetest.Bytes(t, func(f *os.File) error { return writeTo(f, tr, o) })
 }
 
 func TestSuperIsWhatWasWritten(t *testing.T) {
