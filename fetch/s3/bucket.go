@@ -36,10 +36,11 @@ func Open(client *web.Client, config Config) (*Bucket, error) {
 	}
 	c, err := minio.New(config.endpoint(), &minio.Options{
 		// Without keys requests are not signed.
-		Creds:     credentials.NewStaticV4(login.AccessKey, login.SecretKey, login.SessionToken),
-		Secure:    !config.PlainHTTP,
-		Region:    config.region(),
-		Transport: &attentive{client.Transport()},
+		Creds:        credentials.NewStaticV4(login.AccessKey, login.SecretKey, login.SessionToken),
+		Secure:       !config.PlainHTTP,
+		Region:       config.region(),
+		BucketLookup: lookups[config.Addressing],
+		Transport:    &attentive{client.Transport()},
 		// Whether and when to ask again is for the planner and the push.
 		MaxRetries: 1,
 	})

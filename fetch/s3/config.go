@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/samebits/samebits/lockfile"
@@ -27,6 +28,10 @@ type Config struct {
 	Endpoint string
 	// Region is where the bucket is; empty where the store may say so itself.
 	Region string
+	// Addressing is where the name of the bucket stands in requests: "virtual"
+	// for before the host's, "path" for behind it; empty for what the store is
+	// known to want, which is the path but for a few.
+	Addressing string
 	// PlainHTTP says not to use TLS.
 	PlainHTTP bool
 	// Lock is the name of the lock to push or pull: a word such as
@@ -41,7 +46,14 @@ type Config struct {
 // token where the keys are temporary.
 type Login struct{ AccessKey, SecretKey, SessionToken string }
 
-const form = "use s3://BUCKET[/PREFIX][?endpoint=HOST:PORT&region=REGION&lock=NAME], or s3+http:// without TLS"
+const form = "use s3://BUCKET[/PREFIX][?endpoint=HOST:PORT&region=REGION&addressing=virtual&lock=NAME], or s3+http:// without TLS"
+
+// lookups are the kinds of addressing in the words of the S3 client.
+var lookups = map[string]minio.BucketLookupType{
+	"":        minio.BucketLookupAuto,
+	"virtual": minio.BucketLookupDNS,
+	"path":    minio.BucketLookupPath,
+}
 
 // lockName is what a lock may be called, as the tags of registries are.
 var lockName = sync.OnceValue(func() *regexp.Regexp {
@@ -78,6 +90,8 @@ func ParseURL(raw string) (Config, error) {
 			c.Endpoint = values[0]
 		case "region":
 			c.Region = values[0]
+		case "addressing":
+			c.Addressing = values[0]
 		case "lock":
 			c.Lock = values[0]
 		default:
@@ -100,9 +114,15 @@ func (c Config) check() error {
 	if c.Lock != "" && !lockName().MatchString(c.Lock) {
 		return fmt.Errorf("%q cannot be the name of a lock", c.Lock)
 	}
+	if _, ok := lookups[c.Addressing]; !ok {
+		return fmt.Errorf("%q is not a kind of addressing: there are virtual and path", c.Addressing)
+	}
 	e, err := url.Parse("http://" + c.endpoint())
 	if err != nil || e.Host != c.endpoint() || !s3utils.IsValidDomain(e.Hostname()) && !s3utils.IsValidIP(e.Hostname()) {
 		return fmt.Errorf("%q is not a HOST or HOST:PORT", c.Endpoint)
+	}
+	if c.Addressing == "virtual" && s3utils.IsValidIP(strings.Trim(e.Hostname(), "[]")) {
+		return errors.New("the name of a bucket cannot stand before an IP address")
 	}
 	if c.PlainHTTP && c.Endpoint == "" {
 		return errors.New("without an endpoint the store is Amazon's, which is reached with TLS only")
@@ -133,8 +153,13 @@ func (c Config) name() string {
 		scheme = "s3+http://"
 	}
 	name := scheme + path.Join(c.Bucket, c.Prefix)
+	sign := "?"
 	if c.Endpoint != "" {
 		name += "?endpoint=" + c.Endpoint
+		sign = "&"
+	}
+	if c.Addressing != "" {
+		name += sign + "addressing=" + c.Addressing
 	}
 	return name
 }

@@ -1,6 +1,10 @@
 package s3
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -24,6 +28,10 @@ func TestParseURL(t *testing.T) {
 			Config{Bucket: "my.packages", Endpoint: "s3.example"}, "s3://my.packages?endpoint=s3.example", "blobs/sha256/" + digest.String()},
 		"s3+http://packages/p?endpoint=[::1]:9000": {
 			Config{Bucket: "packages", Prefix: "p", Endpoint: "[::1]:9000", PlainHTTP: true}, "s3+http://packages/p?endpoint=[::1]:9000", "p/blobs/sha256/" + digest.String()},
+		"s3://packages?addressing=path": {
+			Config{Bucket: "packages", Addressing: "path"}, "s3://packages?addressing=path", "blobs/sha256/" + digest.String()},
+		"s3://packages?addressing=virtual&endpoint=s3.example": {
+			Config{Bucket: "packages", Endpoint: "s3.example", Addressing: "virtual"}, "s3://packages?endpoint=s3.example&addressing=virtual", "blobs/sha256/" + digest.String()},
 	} {
 		c, err := ParseURL(raw)
 		if err != nil {
@@ -39,29 +47,32 @@ func TestParseURL(t *testing.T) {
 		}
 	}
 	for raw, want := range map[string]string{
-		"":                                  "not the URL of a bucket",
-		"http://packages":                   "not the URL of a bucket",
-		"s3://":                             "cannot be a bucket",
-		"s3://Packages":                     "cannot be a bucket",
-		"s3://p":                            "cannot be a bucket",
-		"s3://k:s3cret@packages":            "do not belong in a URL",
-		"s3://k:s3cret@[packages":           "not the URL of a bucket",
-		"s3://packages/a/../b":              "cannot be a prefix",
-		"s3://packages/a//b":                "cannot be a prefix",
-		"s3://packages#x":                   "fragment",
-		"s3://packages?endpoint=":           "needs one value",
-		"s3://packages?region=a&region=b":   "needs one value",
-		"s3://packages?secret=s3cret":       "unknown setting secret",
-		"s3://packages?a%zz":                "query",
-		"s3://packages?endpoint=http://h":   "not a HOST",
-		"s3://packages?endpoint=h/x":        "not a HOST",
-		"s3://packages?endpoint=:9000":      "not a HOST",
-		"s3://packages?endpoint=!h":         "not a HOST",
-		"s3://packages?endpoint=h:port":     "not a HOST",
-		"s3://packages?lock=a/b":            "name of a lock",
-		"s3://packages?lock=.hidden":        "name of a lock",
-		"s3+http://packages":                "TLS only",
-		"s3+http://packages?region=us-east": "TLS only",
+		"":                                "not the URL of a bucket",
+		"http://packages":                 "not the URL of a bucket",
+		"s3://":                           "cannot be a bucket",
+		"s3://Packages":                   "cannot be a bucket",
+		"s3://p":                          "cannot be a bucket",
+		"s3://k:s3cret@packages":          "do not belong in a URL",
+		"s3://k:s3cret@[packages":         "not the URL of a bucket",
+		"s3://packages/a/../b":            "cannot be a prefix",
+		"s3://packages/a//b":              "cannot be a prefix",
+		"s3://packages#x":                 "fragment",
+		"s3://packages?endpoint=":         "needs one value",
+		"s3://packages?region=a&region=b": "needs one value",
+		"s3://packages?secret=s3cret":     "unknown setting secret",
+		"s3://packages?a%zz":              "query",
+		"s3://packages?endpoint=http://h": "not a HOST",
+		"s3://packages?endpoint=h/x":      "not a HOST",
+		"s3://packages?endpoint=:9000":    "not a HOST",
+		"s3://packages?endpoint=!h":       "not a HOST",
+		"s3://packages?endpoint=h:port":   "not a HOST",
+		"s3://packages?lock=a/b":          "name of a lock",
+		"s3://packages?lock=.hidden":      "name of a lock",
+		"s3+http://packages":              "TLS only",
+		"s3://packages?addressing=dns":    "kind of addressing",
+		"s3://packages?addressing=virtual&endpoint=127.0.0.1:1": "IP address",
+		"s3://packages?addressing=virtual&endpoint=[::1]":       "IP address",
+		"s3+http://packages?region=us-east":                     "TLS only",
 	} {
 		c, err := ParseURL(raw)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -107,8 +118,44 @@ func TestRegion(t *testing.T) {
 	}
 }
 
+// The bucket stands in the host's name or in the path, as the URL says and
+// else as the store is known to want it.
+func TestAddressing(t *testing.T) {
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Host + r.URL.Path
+		http.NotFound(w, r)
+	}))
+	defer server.Close()
+	proxy, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := web.NewClient(web.Config{Proxy: func(*http.Request) (*url.URL, error) { return proxy, nil }})
+	for raw, want := range map[string]string{
+		"s3+http://packages/p?endpoint=s3.example":                           "s3.example/packages/p/locks/web",
+		"s3+http://packages/p?endpoint=s3.example:80&addressing=path":        "s3.example/packages/p/locks/web",
+		"s3+http://packages/p?endpoint=s3.example:90&addressing=virtual":     "packages.s3.example:90/p/locks/web",
+		"s3+http://packages?endpoint=s3.amazonaws.com&region=eu-west-1":      "packages.s3.dualstack.eu-west-1.amazonaws.com/locks/web",
+		"s3+http://packages?endpoint=storage.googleapis.com":                 "packages.storage.googleapis.com/locks/web",
+		"s3+http://packages?endpoint=storage.googleapis.com&addressing=path": "storage.googleapis.com/packages/locks/web",
+	} {
+		c, err := ParseURL(raw + "&lock=web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Open(client, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := b.Lock(context.Background()); err == nil || asked != want {
+			t.Errorf("%s: %s is asked, want %s: %v", raw, asked, want, err)
+		}
+	}
+}
+
 func FuzzParseURL(f *testing.F) {
-	for _, s := range []string{"s3://packages", "s3://packages/a/b?endpoint=[::1]:9000&region=x&lock=y", "s3+http://p%20q/?endpoint=h", "s3:x"} {
+	for _, s := range []string{"s3://packages", "s3://packages/a/b?endpoint=[::1]:9000&region=x&lock=y", "s3+http://p%20q/?endpoint=h", "s3://packages?addressing=virtual&endpoint=[::1]:9000", "s3:x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
