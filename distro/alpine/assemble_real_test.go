@@ -3,22 +3,18 @@ package alpine
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/distrotest"
 	"github.com/samebits/samebits/imagebuild"
 	todir "github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/sandbox"
@@ -62,63 +58,9 @@ func mustBuild(t testing.TB, a distro.Assembler, lock *lockfile.Lock, blobs dist
 	return img
 }
 
-// A copier assembles by copying a root that the real apk has made, so that it
-// is normalised by the same rules.
-type copier struct {
-	Distro
-	from string
-}
-
-func (c copier) Assemble(_ context.Context, a distro.Assembly) error {
-	seen := map[uint64]string{}
-	return filepath.WalkDir(c.from, func(path string, d fs.DirEntry, err error) error {
-		name := strings.TrimPrefix(strings.TrimPrefix(path, c.from), "/")
-		if err != nil || name == "" || name == "etc/apk/repositories" {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		st := info.Sys().(*syscall.Stat_t)
-		f := distro.File{Path: name, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, Size: st.Size, ModTime: info.ModTime(), Xattrs: xattrsAt(path)}
-		var content []byte
-		switch info.Mode().Type() {
-		case 0:
-			f.Type = distro.Regular
-			if first, ok := seen[st.Ino]; ok {
-				f.Type, f.Link = distro.Hard, first
-			}
-			seen[st.Ino] = name
-			content, err = os.ReadFile(path)
-		case fs.ModeDir:
-			f.Type = distro.Directory
-		case fs.ModeSymlink:
-			f.Type = distro.Symlink
-			f.Link, err = os.Readlink(path)
-		case fs.ModeDevice | fs.ModeCharDevice:
-			f.Type, f.Major, f.Minor = distro.CharDev, unix.Major(st.Rdev), unix.Minor(st.Rdev)
-		case fs.ModeNamedPipe:
-			f.Type = distro.Fifo
-		default:
-			err = errors.New("unexpected type of " + path)
-		}
-		if err != nil {
-			return err
-		}
-		return a.Root.Put(f, bytes.NewReader(content))
-	})
-}
-
-func xattrsAt(path string) map[string]string {
-	out := map[string]string{}
-	for _, name := range []string{"security.capability", "user.test"} {
-		value := make([]byte, 256)
-		if n, err := unix.Lgetxattr(path, name, value); err == nil {
-			out[name] = string(value[:n])
-		}
-	}
-	return out
+// copied has a root that the real apk has made be normalised by the same rules.
+func copied(from string) distro.Assembler {
+	return distrotest.Copier{Assembler: Distro{}, From: from, Without: []string{"etc/apk/repositories"}}
 }
 
 func manifest(t testing.TB, tr *files.Tree) string {
@@ -167,7 +109,7 @@ func ofTree(t testing.TB, tr *files.Tree, name string) string {
 func TestAssembleIsWhatApkMakes(t *testing.T) {
 	from, lock, blobs := isoLock(t)
 	got := mustBuild(t, Distro{}, lock, blobs, "")
-	want := mustBuild(t, copier{from: from}, lock, blobs, "")
+	want := mustBuild(t, copied(from), lock, blobs, "")
 	compareTrees(t, manifest(t, got.Tree), manifest(t, want.Tree))
 	compareFiles(t, got.Tree, from)
 
@@ -276,7 +218,7 @@ func compareWithApk(t *testing.T, repository, arch, without, more string, script
 	}
 	got := mustBuild(t, Distro{}, lock, blobs, option)
 	add(strings.Fields(ofTree(t, got.Tree, worldFile)))
-	want := mustBuild(t, copier{from: from}, lock, blobs, option)
+	want := mustBuild(t, copied(from), lock, blobs, option)
 	compareTrees(t, manifest(t, got.Tree), manifest(t, want.Tree))
 	compareFiles(t, got.Tree, from)
 	t.Logf("%d packages, %d paths", len(locked), got.Tree.Len())

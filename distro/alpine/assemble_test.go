@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/distrotest"
 	"github.com/samebits/samebits/imagebuild/target"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -335,7 +336,7 @@ func TestAssembleKeepsAttributes(t *testing.T) {
 	if d := a.dir.Devices()["usr/null"]; d.Major != 1 || d.Minor != 3 || d.Mode != 0o666 {
 		t.Errorf("the device is %+v", d)
 	}
-	if got := xattrsAt(filepath.Join(a.root, "usr/ping"))["user.test"]; got != "value" {
+	if got := distrotest.Xattrs(filepath.Join(a.root, "usr/ping"))["user.test"]; got != "value" {
 		t.Errorf("the attribute is %q", got)
 	}
 	for _, name := range []string{"usr/.keep_dir", ".hidden"} {

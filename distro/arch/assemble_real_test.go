@@ -2,7 +2,6 @@ package arch
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,13 +11,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/distrotest"
 	"github.com/samebits/samebits/imagebuild"
 	todir "github.com/samebits/samebits/imagebuild/dir"
 	"github.com/samebits/samebits/imagebuild/spec"
@@ -69,65 +68,6 @@ func mustBuild(t testing.TB, a distro.Assembler, lock *lockfile.Lock, blobs dist
 		t.Fatal(err)
 	}
 	return img
-}
-
-// A copier assembles by copying a root that the real pacman has made, so that
-// it is normalised by the same rules.
-type copier struct {
-	Distro
-	from string
-}
-
-func (c copier) Assemble(_ context.Context, a distro.Assembly) error {
-	seen := map[uint64]string{}
-	return filepath.WalkDir(c.from, func(path string, d fs.DirEntry, err error) error {
-		name := strings.TrimPrefix(strings.TrimPrefix(path, c.from), "/")
-		if err != nil || name == "" {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		st := info.Sys().(*syscall.Stat_t)
-		f := distro.File{Path: name, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, Size: st.Size, ModTime: info.ModTime(), Xattrs: xattrsAt(path)}
-		var content []byte
-		switch info.Mode().Type() {
-		case 0:
-			f.Type = distro.Regular
-			if first, ok := seen[st.Ino]; ok {
-				f.Type, f.Link = distro.Hard, first
-			}
-			seen[st.Ino] = name
-			content, err = os.ReadFile(path)
-		case fs.ModeDir:
-			f.Type = distro.Directory
-		case fs.ModeSymlink:
-			f.Type = distro.Symlink
-			f.Link, err = os.Readlink(path)
-		case fs.ModeDevice | fs.ModeCharDevice:
-			f.Type, f.Major, f.Minor = distro.CharDev, unix.Major(st.Rdev), unix.Minor(st.Rdev)
-		case fs.ModeNamedPipe:
-			f.Type = distro.Fifo
-		default:
-			err = errors.New("unexpected type of " + path)
-		}
-		if err != nil {
-			return err
-		}
-		return a.Root.Put(f, bytes.NewReader(content))
-	})
-}
-
-func xattrsAt(path string) map[string]string {
-	out := map[string]string{}
-	for _, name := range []string{"security.capability", "user.test", "user.o-ther", "system.posix_acl_access", "system.posix_acl_default"} {
-		value := make([]byte, 256)
-		if n, err := unix.Lgetxattr(path, name, value); err == nil {
-			out[name] = string(value[:n])
-		}
-	}
-	return out
 }
 
 func manifest(t testing.TB, tr *tree.Tree) string {
@@ -308,7 +248,7 @@ func TestAssembleIsWhatPacmanMakes(t *testing.T) {
 			}
 			from := byPacman(t, scripts, paths...)
 			got := mustBuild(t, Distro{}, lock, blobs, more)
-			want := mustBuild(t, copier{from: from}, lock, blobs, more)
+			want := mustBuild(t, distrotest.Copier{Assembler: Distro{}, From: from}, lock, blobs, more)
 			if !scripts {
 				// pacman cannot do without ldconfig and hooks; ours can.
 				got.Tree, want.Tree = withoutHooks(got.Tree), withoutHooks(want.Tree)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/distrotest"
 	"github.com/samebits/samebits/imagebuild/target"
 	"github.com/samebits/samebits/lockfile"
 )
@@ -270,7 +271,7 @@ func TestAssembleKeepsAttributes(t *testing.T) {
 	if err1 != nil || err2 != nil || !os.SameFile(one, two) {
 		t.Errorf("the hard link is none: %v, %v", err1, err2)
 	}
-	if got := xattrsAt(filepath.Join(a.root, "usr/ping")); !maps.Equal(got, map[string]string{"user.test": "value", "user.o-ther": "value"}) {
+	if got := distrotest.Xattrs(filepath.Join(a.root, "usr/ping")); !maps.Equal(got, map[string]string{"user.test": "value", "user.o-ther": "value"}) {
 		t.Errorf("attributes: %v", got)
 	}
 	if d := a.dir.Devices()["usr/null"]; d.Major != 1 || d.Minor != 3 || d.Mode != 0o666 {
