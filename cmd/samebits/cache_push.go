@@ -96,7 +96,7 @@ func (s *session) checkPush(names []string) error {
 			return s.usagef("--write wants a file, not standard input")
 		}
 	}
-	return nil
+	return checkOutput(s.String("output"))
 }
 
 // push sends the files of locks to a sink, and tells how it went. What is not

@@ -59,12 +59,18 @@ func (s *session) lockResolve() error {
 	if err != nil {
 		return err
 	}
+	if err := checkOutput(s.String("output")); err != nil {
+		return err
+	}
+	if req.Base == "none" && len(req.Packages) == 0 { // before indexes are fetched for that
+		return s.usagef("nothing is asked for: name packages, or a --base other than none")
+	}
 	if s.Bool("offline") && s.Bool("no-cache") {
 		return s.usagef("--offline takes indexes from the cache, which --no-cache leaves aside")
 	}
 	resolver, ok := family.(distro.Resolver)
 	if !ok {
-		return fmt.Errorf("packages of %s cannot be resolved yet; lock an installed system of it with samebits lock generate", req.Distro)
+		return fmt.Errorf("packages of %s cannot be resolved yet; \"samebits lock generate\" locks an installed system of it", req.Distro)
 	}
 	if err := s.asRoot(); err != nil {
 		return err
