@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -65,7 +66,7 @@ func NewClient(config Config) *Client {
 	stall := cmp.Or(config.Stall, fetch.DefaultStall)
 	transport := &http.Transport{
 		Proxy:                  config.Proxy,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            dial,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  stall,
 		ExpectContinueTimeout:  time.Second,
@@ -86,6 +87,16 @@ func NewClient(config Config) *Client {
 	c.once = repeater(base, 0, 0)
 	c.patient = repeater(base, max(0, cmp.Or(config.Retries, 4)), cmp.Or(config.Backoff, fetch.DefaultBackoff))
 	return c
+}
+
+// dial makes a connection. Names below localhost are this machine, which not
+// every resolver knows (RFC 6761, section 6.3); IPFS gateways redirect to them.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(strings.TrimSuffix(host, "."), ".localhost") {
+		address = net.JoinHostPort("localhost", port)
+	}
+	return d.DialContext(ctx, network, address)
 }
 
 // Transport returns the client's way to the outside for other protocols that

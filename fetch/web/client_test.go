@@ -103,6 +103,27 @@ func TestBytesAsTheyAre(t *testing.T) {
 	}
 }
 
+// Names below localhost are this machine, whatever the resolver says, and the
+// server is told the name.
+func TestBelowLocalhost(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host) })
+	port := server.URL[strings.LastIndexByte(server.URL, ':'):]
+	for _, host := range []string{"localhost", "cid.ipfs.localhost", "s3.localhost."} {
+		body, err := web.NewClient(web.Config{Retries: -1}).Get(context.Background(), "http://"+host+port)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		defer body.Close()
+		if got, _ := io.ReadAll(body); string(got) != host+port {
+			t.Errorf("asked for %q", got)
+		}
+	}
+	if _, err := web.NewClient(web.Config{Retries: -1}).Get(context.Background(), "http://notlocalhost"+port); err == nil {
+		t.Error("a name that only ends like it is this machine as well")
+	}
+}
+
 func TestProxy(t *testing.T) {
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "proxied "+r.RequestURI)
