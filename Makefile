@@ -12,7 +12,7 @@ RELEASE ?=
 # git is there and on files that have nothing to do with the build.
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.commit=$(COMMIT) -X main.release=$(RELEASE)"
 
-.PHONY: build repro-build deps servers test quick lint fuzz bench man completions install clean
+.PHONY: build repro-build deps servers test quick lint architectures fuzz bench man completions install clean
 
 build: ## the static binary ./samebits
 	$(GOBUILD) -o samebits ./cmd/samebits
@@ -46,6 +46,16 @@ lint: ## gofmt, vet, staticcheck, links in the documents
 	go -C .ci/tools build -o "$(CURDIR)/dist/staticcheck" honnef.co/go/tools/cmd/staticcheck
 	dist/staticcheck ./... ./.ci/report
 	.ci/links
+
+# Packages in which the kernel's structures count, whose types differ.
+KERNEL = ./imagebuild/dir ./imagebuild/filetime ./imagebuild/sandbox ./imagebuild/target
+
+architectures: ## that it builds for others, and works on 32-bit machines
+	CGO_ENABLED=0 GOARCH=386 go build -o /dev/null ./cmd/samebits
+	for arch in arm s390x; do CGO_ENABLED=0 GOARCH=$$arch go build $(KERNEL); done
+	if [ "$$(go env GOHOSTARCH)" = amd64 ]; then \
+	  CGO_ENABLED=0 GOARCH=386 go test -vet=off ./lockfile ./imagebuild/filetime ./imagebuild/grub ./imagebuild/gpt; \
+	fi
 
 fuzz: ## every fuzz target for FUZZTIME
 	for package in $$(go list ./...); do \
