@@ -113,11 +113,16 @@ func shownQuery(query string) string {
 }
 
 // retryAfter reads the header of that name: seconds or a date (RFC 9110,
-// section 10.2.3). It returns 0 where there is none or it cannot be read.
+// section 10.2.3). A date counts from the server's own, if it tells one: its
+// clock may be another than ours. It returns 0 where there is none or it cannot
+// be read.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(v, 10, 32); err == nil {
 		return time.Duration(seconds) * time.Second
+	}
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = t
 	}
 	if t, err := http.ParseTime(v); err == nil && t.After(now) {
 		return t.Sub(now)

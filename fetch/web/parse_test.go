@@ -26,6 +26,10 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%q: %s, want %s", value, got, want)
 		}
 	}
+	other := http.Header{"Retry-After": {"Mon, 16 Nov 2026 11:00:07 GMT"}, "Date": {"Mon, 16 Nov 2026 11:00:00 GMT"}}
+	if got := retryAfter(other, now); got != 7*time.Second {
+		t.Errorf("by a clock that goes another way: %s", got)
+	}
 }
 
 // A template that is accepted gives a URL on its own host for every path.
