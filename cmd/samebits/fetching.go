@@ -157,7 +157,7 @@ func (s *session) tellFailed(r *fetch.Report) error {
 	} else {
 		s.tellManyFailed(r.Failed)
 	}
-	remedy := "name another place with --source"
+	remedy := "name another source with --source"
 	if s.Bool("offline") {
 		remedy += ", or leave out --offline"
 	}

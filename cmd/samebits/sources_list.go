@@ -273,5 +273,5 @@ func unanswered(archives []*archiveSources) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return missingf("no source has %s; name another place with --source", strings.Join(names, ", "))
+	return missingf("no source has %s; name another source with --source", strings.Join(names, ", "))
 }
