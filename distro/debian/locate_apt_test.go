@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/distro"
+	"github.com/samebits/samebits/distro/openpgp/openpgptest"
 	"github.com/samebits/samebits/lockfile"
 )
 
@@ -24,20 +25,12 @@ type aptRoot struct {
 
 func newAptRoot(t testing.TB) *aptRoot {
 	t.Helper()
-	for _, tool := range []string{"apt-get", "apt-ftparchive", "gpg", "dpkg-deb"} {
+	for _, tool := range []string{"apt-get", "apt-ftparchive", "dpkg-deb"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip(err)
 		}
 	}
-	home, err := os.MkdirTemp("", "gpg") // short, for the socket of gpg's agent
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
-		os.RemoveAll(home)
-	})
-	a := &aptRoot{t: t, dir: t.TempDir(), archive: t.TempDir(), gpgHome: home}
+	a := &aptRoot{t: t, dir: t.TempDir(), archive: t.TempDir(), gpgHome: openpgptest.NewGPG(t).Home}
 	for _, d := range []string{"etc/apt/sources.list.d", "etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/trusted.gpg.d",
 		"var/lib/apt/lists/partial", "var/lib/dpkg", "var/cache/apt/archives/partial", "usr/share/keyrings"} {
 		if err := os.MkdirAll(filepath.Join(a.dir, d), 0o755); err != nil {

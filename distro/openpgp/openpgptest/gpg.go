@@ -38,6 +38,9 @@ func NewGPG(t testing.TB) *GPG {
 	return &GPG{t, home}
 }
 
+// With returns the same home for another test, which ends before that of g.
+func (g *GPG) With(t testing.TB) *GPG { return &GPG{t, g.Home} }
+
 // Run runs gpg with input and returns its output. It is given the time at, as
 // "20200601T120000" (UTC), from which its clock runs on, or at which it stands
 // where a "!" follows; "" is now.

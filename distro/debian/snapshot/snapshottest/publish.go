@@ -13,11 +13,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/samebits/samebits/distro/openpgp/openpgptest"
 )
 
 // A Key signs suites.
 type Key struct {
-	home string
+	gpg *openpgptest.GPG
 	// Public is the armored public key.
 	Public []byte
 }
@@ -27,37 +29,22 @@ type Key struct {
 // is not installed.
 func NewKey(t testing.TB, created time.Time, validity string) *Key {
 	t.Helper()
-	for _, tool := range []string{"gpg", "gpgconf", "apt-ftparchive"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("needs %s: %v", tool, err)
-		}
+	if _, err := exec.LookPath("apt-ftparchive"); err != nil {
+		t.Skipf("needs apt-ftparchive: %v", err)
 	}
-	// The agent's socket lies in this directory, so its path has to be short.
-	home, err := os.MkdirTemp("", "gpg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := &Key{home: home}
-	t.Cleanup(func() {
-		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() // a left agent ends by itself
-		_ = os.RemoveAll(home)
-	})
-	k.gpg(t, created, nil, "--passphrase", "", "--quick-gen-key", "Archive <archive@example.invalid>", "ed25519", "sign", validity)
-	k.Public = k.gpg(t, created, nil, "--armor", "--export")
-	return k
+	g := openpgptest.NewGPG(t)
+	g.Key(clock(created), "Archive", "ed25519", validity)
+	return &Key{g, g.Export("--armor")}
 }
 
-func (k *Key) gpg(t testing.TB, at time.Time, stdin []byte, args ...string) []byte {
-	t.Helper()
-	args = append([]string{"--homedir", k.home, "--batch", "--quiet", "--faked-system-time", at.UTC().Format("20060102T150405") + "!"}, args...)
-	return run(t, "", stdin, "gpg", args...)
-}
+// clock has gpg's clock stand at a time.
+func clock(at time.Time) string { return at.UTC().Format("20060102T150405") + "!" }
 
-func run(t testing.TB, dir string, stdin []byte, name string, args ...string) []byte {
+func run(t testing.TB, dir, name string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	var out, errs bytes.Buffer
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(stdin), &out, &errs
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s %q: %v\n%s", name, args, err, errs.Bytes())
 	}
@@ -126,9 +113,9 @@ func (k *Key) Publish(t testing.TB, dir string, s Suite, date time.Time, debs ..
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		args = append(args, "-o", "APT::FTPArchive::Release::"+name+"="+fields[name])
 	}
-	release := run(t, dir, nil, "apt-ftparchive", append(args, "release", filepath.Join("dists", s.Name))...)
+	release := run(t, dir, "apt-ftparchive", append(args, "release", filepath.Join("dists", s.Name))...)
 	write(t, filepath.Join(dist, "Release"), release)
-	write(t, filepath.Join(dist, "InRelease"), k.gpg(t, date, release, "--clearsign"))
+	write(t, filepath.Join(dist, "InRelease"), k.gpg.With(t).Run(clock(date), string(release), "--clearsign"))
 }
 
 func pack(t testing.TB, text string) []byte {
