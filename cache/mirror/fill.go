@@ -90,11 +90,20 @@ func (f *flight) fill(ctx context.Context, m *Mirror, partial fetch.Partial) err
 func verdict(errs []error) error {
 	for _, err := range errs {
 		if !missing(err) && !isBad(err) {
-			return errors.Join(errs...)
+			return &doubtfulError{errors.Join(errs...)}
 		}
 	}
 	return fmt.Errorf("%w: %w", fs.ErrNotExist, errors.Join(errs...))
 }
+
+// A doubtfulError says that nobody gave a file and somebody failed, who may
+// have it although others do not.
+type doubtfulError struct{ error }
+
+func (e *doubtfulError) Unwrap() error { return e.error }
+
+// absent reports whether an error says that a file is nowhere.
+func absent(err error) bool { return missing(err) && !errors.As(err, new(*doubtfulError)) }
 
 // isBad reports whether a place gave, or would give, another file.
 func isBad(err error) bool {

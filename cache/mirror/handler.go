@@ -276,7 +276,7 @@ func (m *Mirror) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody is there any more
 	case errors.Is(err, errOffline):
 		plain(w, http.StatusGatewayTimeout, "the mirror is offline and does not have it\n")
-	case missing(err):
+	case absent(err):
 		plain(w, http.StatusNotFound, clean(err.Error())+"\n")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		plain(w, http.StatusGatewayTimeout, clean(err.Error())+"\n")

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -98,18 +99,23 @@ var (
 	someOctetStream = []string{"application/octet-stream"}
 )
 
+// time returns the Last-Modified of a target that has a digest, zero where that
+// is not known.
+func (t *target) time(d lockfile.Digest) time.Time {
+	if t.stamp.IsZero() && !d.IsZero() {
+		return stampOf(d)
+	}
+	return t.stamp
+}
+
 // describe sets the header fields that say what a file is.
 func describe(w http.ResponseWriter, t *target, d lockfile.Digest) (stamp time.Time) {
 	h := w.Header()
 	describePath(h, t)
-	stamp = t.stamp
 	if !d.IsZero() {
 		h["Etag"] = []string{`"` + d.String() + `"`}
-		if stamp.IsZero() {
-			stamp = stampOf(d)
-		}
 	}
-	return stamp
+	return t.time(d)
 }
 
 // describePath sets those that follow from the path.
@@ -164,6 +170,18 @@ func notModified(r *http.Request, stamp time.Time) bool {
 	}
 	t, err := http.ParseTime(since)
 	return err == nil && t.Equal(stamp)
+}
+
+// hasSame reports whether the client says that it has the very file that bears
+// a digest and stamp.
+func hasSame(r *http.Request, d lockfile.Digest, stamp time.Time) bool {
+	tag := `"` + d.String() + `"`
+	for one := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if strings.TrimPrefix(strings.TrimSpace(one), "W/") == tag {
+			return true
+		}
+	}
+	return notModified(r, stamp)
 }
 
 // withoutSince returns the request without the question that has been
@@ -235,18 +253,20 @@ func (m *Mirror) pass(w http.ResponseWriter, r *http.Request, up *upstream, path
 			release()
 		}
 	}()
+	var errs []error
 	for _, pl := range up.places(path) {
 		m.count.upstreamGets.Add(1)
-		var body *fetch.Body
-		if body, err = pl.source.Open(r.Context(), fetch.Request{Entry: lockfile.Entry{Path: path}}); err == nil {
+		body, err := pl.source.Open(r.Context(), fetch.Request{Entry: lockfile.Entry{Path: path}})
+		if err == nil {
 			defer body.Close()
 			held = false
 			release() // a slow client is not to keep others from upstream
 			m.passBody(w, r, path, body)
 			return
 		}
+		errs = append(errs, fmt.Errorf("%s: %w", pl.source.Name(), err))
 	}
-	m.fail(w, r, err)
+	m.fail(w, r, verdict(errs))
 }
 
 func (m *Mirror) passBody(w http.ResponseWriter, r *http.Request, path string, body *fetch.Body) {

@@ -17,9 +17,17 @@ const maxPiece = 256 << 10
 
 // serveFlight answers with a file while it arrives. The last bytes of what the
 // client wants are kept back until the whole file is known to be right; if it
-// turns out not to be, the connection breaks off.
+// turns out not to be, the connection breaks off. A client that has the file
+// already is told so; for a package, nothing is fetched.
 func (m *Mirror) serveFlight(w http.ResponseWriter, r *http.Request, t *target) {
-	if r.Method == http.MethodHead && !t.want.digest.IsZero() && t.want.size >= 0 {
+	same := !t.want.digest.IsZero() && hasSame(r, t.want.digest, t.time(t.want.digest))
+	if same && t.arrived == nil {
+		m.answerNotModified(w, describe(w, t, t.want.digest))
+		return
+	}
+	// The store answers what depends on more than the bytes to come.
+	stored := same || len(r.Header["If-Match"]) > 0 || len(r.Header["If-Unmodified-Since"]) > 0
+	if !stored && r.Method == http.MethodHead && !t.want.digest.IsZero() && t.want.size >= 0 {
 		stamp := describe(w, t, t.want.digest)
 		w.Header().Set("Last-Modified", stamp.Format(http.TimeFormat))
 		w.Header().Set("Content-Length", strconv.FormatInt(t.want.size, 10))
@@ -28,7 +36,7 @@ func (m *Mirror) serveFlight(w http.ResponseWriter, r *http.Request, t *target) 
 	f, begun := m.board(t.up, t.want, t.path, t.where())
 	f.join()
 	defer func() { f.leave() }()
-	v, ok := m.awaitFirst(r, f)
+	v, ok := m.awaitFirst(r, f, stored)
 	for range 3 {
 		ill := v.done && v.err != nil && begun                   // when we came; that may have passed
 		evicted := v.done && v.err == nil && !m.store.has(v.got) // as soon as it came
@@ -39,7 +47,7 @@ func (m *Mirror) serveFlight(w http.ResponseWriter, r *http.Request, t *target) 
 		f.leave()
 		f = m.fly(t.up, t.want, t.path, t.where())
 		f.join()
-		v, ok = m.awaitFirst(r, f)
+		v, ok = m.awaitFirst(r, f, stored)
 	}
 	if !ok {
 		return // the client has left
@@ -78,11 +86,12 @@ func (m *Mirror) flightServed(t *target) {
 }
 
 // awaitFirst waits until something can be sent, or it is known what came of
-// the flight. ok is false where the client has left.
-func (m *Mirror) awaitFirst(r *http.Request, f *flight) (view, bool) {
+// the flight: at once, or where stored is set at its end. ok is false where the
+// client has left.
+func (m *Mirror) awaitFirst(r *http.Request, f *flight, stored bool) (view, bool) {
 	for {
 		v := f.view()
-		if v.done || v.size > holdBack && v.sendable(v.size) > 0 {
+		if v.done || !stored && v.size > holdBack && v.sendable(v.size) > 0 {
 			return v, true
 		}
 		select {
