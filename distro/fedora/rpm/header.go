@@ -134,6 +134,9 @@ func (h *header) add(b []byte) error {
 	switch kind {
 	case typeChar, typeInt8, typeInt16, typeInt32, typeInt64, typeBin:
 		width := widths[kind]
+		if e.n > (len(values)-e.from)/width {
+			return badFormat("tag %d lies outside of the header", tag)
+		}
 		e.to = e.from + e.n*width
 		if kind != typeBin && e.from%width != 0 {
 			return badFormat("tag %d is not aligned", tag)
