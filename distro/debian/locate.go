@@ -15,7 +15,7 @@ import (
 
 // Locate finds the file of each package at exactly its version: in the indexes
 // of the root (or fresh ones), in apt's package cache, in archives that keep
-// the past.
+// the past, among the files that earlier runs fetched.
 func (s *System) Locate(ctx context.Context, req distro.LocateRequest) (*distro.Located, error) {
 	names := make(map[string]bool, len(req.Packages))
 	for _, p := range req.Packages {
@@ -35,6 +35,11 @@ func (s *System) Locate(ctx context.Context, req distro.LocateRequest) (*distro.
 	}
 	if len(l.left) > 0 && req.Snapshots && req.Fetcher != nil {
 		l.inPast(ctx, req)
+	}
+	if len(l.left) > 0 && req.Identifier != nil {
+		if err := l.inOwnCache(ctx, req.Identifier); err != nil {
+			return nil, err
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

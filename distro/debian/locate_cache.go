@@ -130,9 +130,14 @@ func (l *locating) guess(p distro.Package, d lockfile.Digest) lockfile.Entry {
 		best := slices.MinFunc(like, sighting.compare)
 		return lockfile.Entry{Digest: d, Path: path.Join(path.Dir(best.record.Path), base), Archive: best.index.archive, Unsigned: true}
 	}
-	prefix := p.Name[:1]
-	if strings.HasPrefix(p.Name, "lib") && len(p.Name) > 3 {
-		prefix = p.Name[:4]
+	return lockfile.Entry{Digest: d, Path: path.Join("pool/main", poolPrefix(p.Name), p.Name, base), Unsigned: true}
+}
+
+// poolPrefix is the directory of a pool that has the directory of a source
+// package.
+func poolPrefix(source string) string {
+	if strings.HasPrefix(source, "lib") && len(source) > 3 {
+		return source[:4]
 	}
-	return lockfile.Entry{Digest: d, Path: path.Join("pool/main", prefix, p.Name, base), Unsigned: true}
+	return source[:1]
 }

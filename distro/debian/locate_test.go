@@ -265,7 +265,9 @@ func TestLocateFetchesByHashFirst(t *testing.T) {
 	}
 }
 
-func TestLocateInPackageCache(t *testing.T) {
+// realPackage is a package a that dpkg-deb makes.
+func realPackage(t *testing.T, version string) []byte {
+	t.Helper()
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {
 		t.Skip(err)
 	}
@@ -273,7 +275,7 @@ func TestLocateInPackageCache(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(build, "DEBIAN"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	control := "Package: a\nVersion: 1:1-1\nArchitecture: amd64\nMaintainer: T <t@example.org>\nDescription: t\n"
+	control := "Package: a\nVersion: " + version + "\nArchitecture: amd64\nMaintainer: T <t@example.org>\nDescription: t\n"
 	if err := os.WriteFile(filepath.Join(build, "DEBIAN/control"), []byte(control), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +287,11 @@ func TestLocateInPackageCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := newKey(t)
+	return data
+}
+
+func TestLocateInPackageCache(t *testing.T) {
+	data, key := realPackage(t, "1:1-1"), newKey(t)
 	for _, tt := range []struct{ name, packages, want string }{
 		{"offered at another version", record("a", "2", "amd64", "a2"), "#: archive Debian\n#: unsigned\n" + line(string(data), "pool/main/a_1-1_amd64.deb")},
 		{"not offered", record("b", "2", "amd64", "b"), "#: unsigned\n" + line(string(data), "pool/main/a/a/a_1-1_amd64.deb")},
