@@ -183,7 +183,7 @@ func (s *session) catImage(part *inspect.Part, path string) error {
 	if err != nil {
 		return err
 	}
-	n, err := t.Resolve(path)
+	n, err := t.Resolve(strings.TrimLeft(path, "/"))
 	if err != nil {
 		return err
 	}

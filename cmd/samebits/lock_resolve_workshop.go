@@ -53,6 +53,7 @@ func (w *workshop) Lay(ctx context.Context, sys distro.Locator, lock *lockfile.L
 	if err := w.fetch(c, sys, lock); err != nil {
 		return nil, err
 	}
+	w.session.say("unpacking the package manager")
 	img, err := w.build(ctx, c, assembler, lock)
 	if err != nil {
 		return nil, err

@@ -180,6 +180,16 @@ func TestErrorsOfContents(t *testing.T) {
 	}
 }
 
+// A directory cannot have an owner that chown(2) takes for "as before".
+func TestOwnerThatIsNone(t *testing.T) {
+	n := treetest.File(0o644, "x")
+	n.GID = 1<<32 - 1
+	err := dir.Write(t.Context(), t.TempDir(), one(t, "file", n), dir.Options{})
+	if err == nil || !strings.Contains(err.Error(), "/file: a directory cannot hold the owner 0:4294967295; Linux knows none above") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestContentsThatChangeAreErrors(t *testing.T) {
 	base := t.TempDir()
 	for _, name := range []string{"changed", "gone", "linked", "fifo"} {

@@ -95,6 +95,8 @@ func (w *writer) attributes(dir int, n tree.Node) error {
 		if inode.Mode.IsDir() {
 			mode |= 0o700
 		}
+	} else if err := n.CheckOwner("a directory"); err != nil {
+		return err
 	} else if err := unix.Fchownat(dir, name, int(inode.UID), int(inode.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("chown to %d:%d: %w; run as root, or have attributes recorded", inode.UID, inode.GID, err)
 	}
