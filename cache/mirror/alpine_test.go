@@ -254,12 +254,14 @@ func TestAlpineTellsOfAnotherFileAtAPath(t *testing.T) {
 	r := newRig(t, alpineAt(t, o), func(c *Config) { c.Fresh = 1 })
 	r.want("/alpine/"+alpineDir+one.name, 200, one.data)
 	r.want("/alpine/"+edge+two.name, 200, two.data)
+	r.waitIndexed()
 	if n := r.Metrics().Changed; n != 0 {
 		t.Errorf("%d changes are told of two branches", n)
 	}
 	o.set(alpineFiles(t, at(1), two))
 	r.want("/alpine/"+alpineDir+apkIndex, 200, nil)
 	r.want("/alpine/"+alpineDir+two.name, 200, two.data)
+	r.waitIndexed()
 	if n := r.Metrics().Changed; n != 1 {
 		t.Errorf("%d changes are told of a path with another file", n)
 	}
