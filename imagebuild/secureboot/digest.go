@@ -3,7 +3,6 @@ package secureboot
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +21,8 @@ type program struct {
 	frame  uki.Frame
 	head   []byte // up to the end of the last field that a signature sets
 	digest [sha256.Size]byte
-	table  []byte // of certificates
-	sum    uint64 // of the words of 16 bits that are signed
+	table  []byte  // of certificates
+	sum    uki.Sum // of what is signed
 }
 
 // examine reads a program of size bytes once.
@@ -56,13 +55,12 @@ func examine(c tree.Content, size int64) (*program, error) {
 // bytes, and keeps the rest.
 func (p *program) read(r io.Reader) error {
 	hash := sha256.New()
-	var sum words
 	at := int64(0)
 	for _, part := range []struct{ end, skip int64 }{{p.frame.Checksum, 4}, {p.frame.Directory, 8}, {p.frame.Offset, 0}} {
 		if part.end < at {
 			return errors.New("the fields of its headers overlap")
 		}
-		if _, err := io.CopyN(io.MultiWriter(hash, &sum), r, part.end-at); err != nil {
+		if _, err := io.CopyN(io.MultiWriter(hash, &p.sum), r, part.end-at); err != nil {
 			return early(err)
 		}
 		if _, err := io.CopyN(io.Discard, r, part.skip); err != nil {
@@ -72,7 +70,6 @@ func (p *program) read(r io.Reader) error {
 	}
 	hash.Write(make([]byte, padding(p.frame.Offset)))
 	hash.Sum(p.digest[:0])
-	p.sum = sum.sum
 	p.table = make([]byte, p.frame.Length)
 	if _, err := io.ReadFull(r, p.table); err != nil {
 		return early(err)
@@ -89,34 +86,3 @@ func early(err error) error {
 
 // padding is how many bytes lack to a multiple of 8.
 func padding(n int64) int64 { return -n & 7 }
-
-// words sums words of 16 bits, of which the first byte is the lower one.
-type words struct {
-	sum uint64
-	odd bool // the next byte is a higher one
-}
-
-func (w *words) Write(b []byte) (int, error) {
-	n := len(b)
-	if w.odd && len(b) > 0 {
-		w.sum += uint64(b[0]) << 8
-		w.odd, b = false, b[1:]
-	}
-	for len(b) >= 2 {
-		w.sum += uint64(binary.LittleEndian.Uint16(b))
-		b = b[2:]
-	}
-	if len(b) == 1 {
-		w.sum += uint64(b[0])
-		w.odd = true
-	}
-	return n, nil
-}
-
-// fold is a sum with its carries added.
-func fold(sum uint64) uint32 {
-	for sum > 0xFFFF {
-		sum = sum>>16 + sum&0xFFFF
-	}
-	return uint32(sum)
-}

@@ -26,13 +26,8 @@ func implicit(n uint8) tags.Tag { return tags.Tag(n).ContextSpecific() }
 // explicit is the tag of a field around one.
 func explicit(n uint8) tags.Tag { return implicit(n).Constructed() }
 
-// within adds an element whose content others add.
-func within(b *cryptobyte.Builder, tag tags.Tag, add func(*cryptobyte.Builder)) {
-	b.AddASN1(tag, add)
-}
-
 func algorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier) {
-	within(b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(oid)
 		b.AddASN1NULL()
 	})
@@ -42,13 +37,13 @@ func algorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier) {
 // tag and length. The link that a program has in it says nothing.
 func content(digest [sha256.Size]byte) ([]byte, error) {
 	var b cryptobyte.Builder
-	within(&b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(imageData)
-		within(b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
-			within(b, tags.BIT_STRING, func(b *cryptobyte.Builder) { b.AddUint8(0) }) // no flags
-			within(b, explicit(0), func(b *cryptobyte.Builder) {
-				within(b, explicit(2), func(b *cryptobyte.Builder) {
-					within(b, implicit(0), func(b *cryptobyte.Builder) {
+		b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(tags.BIT_STRING, func(b *cryptobyte.Builder) { b.AddUint8(0) }) // no flags
+			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
+				b.AddASN1(explicit(2), func(b *cryptobyte.Builder) {
+					b.AddASN1(implicit(0), func(b *cryptobyte.Builder) {
 						for _, c := range []byte("<<<Obsolete>>>") {
 							b.AddUint16(uint16(c))
 						}
@@ -57,7 +52,7 @@ func content(digest [sha256.Size]byte) ([]byte, error) {
 			})
 		})
 	})
-	within(&b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 		algorithm(b, sha256OID)
 		b.AddASN1OctetString(digest[:])
 	})
@@ -68,13 +63,13 @@ func content(digest [sha256.Size]byte) ([]byte, error) {
 // content, in the order of their bytes.
 func attributes(digest [sha256.Size]byte) ([]byte, error) {
 	var b cryptobyte.Builder
-	within(&b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(contentType)
-		within(b, tags.SET, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(indirectData) })
+		b.AddASN1(tags.SET, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(indirectData) })
 	})
-	within(&b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(messageDigest)
-		within(b, tags.SET, func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest[:]) })
+		b.AddASN1(tags.SET, func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest[:]) })
 	})
 	return b.Bytes()
 }
@@ -94,20 +89,20 @@ func (s *Signer) message(digest [sha256.Size]byte) ([]byte, error) {
 		return nil, err
 	}
 	var b cryptobyte.Builder
-	within(&b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(signedData)
-		within(b, explicit(0), func(b *cryptobyte.Builder) {
-			within(b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
+			b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1Int64(1)
-				within(b, tags.SET, func(b *cryptobyte.Builder) { algorithm(b, sha256OID) })
-				within(b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1(tags.SET, func(b *cryptobyte.Builder) { algorithm(b, sha256OID) })
+				b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 					b.AddASN1ObjectIdentifier(indirectData)
-					within(b, explicit(0), func(b *cryptobyte.Builder) {
-						within(b, tags.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(signed) })
+					b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
+						b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(signed) })
 					})
 				})
-				within(b, explicit(0), func(b *cryptobyte.Builder) { b.AddBytes(s.certificate.Raw) })
-				within(b, tags.SET, func(b *cryptobyte.Builder) { s.signerInfo(b, attrs, signature) })
+				b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddBytes(s.certificate.Raw) })
+				b.AddASN1(tags.SET, func(b *cryptobyte.Builder) { s.signerInfo(b, attrs, signature) })
 			})
 		})
 	})
@@ -127,20 +122,20 @@ func (s *Signer) sign(attrs []byte) ([]byte, error) {
 // message.
 func hashOfSet(attrs []byte) ([sha256.Size]byte, error) {
 	var b cryptobyte.Builder
-	within(&b, tags.SET, func(b *cryptobyte.Builder) { b.AddBytes(attrs) })
+	b.AddASN1(tags.SET, func(b *cryptobyte.Builder) { b.AddBytes(attrs) })
 	set, err := b.Bytes()
 	return sha256.Sum256(set), err
 }
 
 func (s *Signer) signerInfo(b *cryptobyte.Builder, attrs, signature []byte) {
-	within(b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(1)
-		within(b, tags.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddBytes(s.certificate.RawIssuer)
 			b.AddASN1BigInt(s.certificate.SerialNumber)
 		})
 		algorithm(b, sha256OID)
-		within(b, explicit(0), func(b *cryptobyte.Builder) { b.AddBytes(attrs) })
+		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddBytes(attrs) })
 		algorithm(b, rsaEncryption)
 		b.AddASN1OctetString(signature)
 	})

@@ -77,9 +77,9 @@ func (s *Signer) signProgram(c tree.Content, size int64) (*Signed, error) {
 	directory := out.head[p.frame.Directory:]
 	le.PutUint32(directory, uint32(out.Size()-int64(len(table))))
 	le.PutUint32(directory[4:], uint32(len(table)))
-	sum := words{sum: p.sum}
-	sum.Write(directory[:8])
-	sum.Write(table)
-	le.PutUint32(out.head[p.frame.Checksum:], fold(sum.sum)+uint32(out.Size()))
+	p.sum.Write(out.tail[:len(out.tail)-len(table)])
+	p.sum.Write(table)
+	p.sum.Write(directory[:8]) // which is in another place, but at an even one
+	le.PutUint32(out.head[p.frame.Checksum:], p.sum.Of(out.Size()))
 	return out, nil
 }

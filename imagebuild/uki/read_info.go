@@ -27,7 +27,8 @@ func (p *Image) At(index int) *io.SectionReader {
 func (p *Image) Checksum() (told, is uint32, err error) {
 	field := int64(p.optional + atChecksum)
 	told = binary.LittleEndian.Uint32(p.headers[field:])
-	sum, b := int64(0), make([]byte, 1<<16)
+	var sum Sum
+	b := make([]byte, 1<<16)
 	for at := int64(0); at < p.size; {
 		part := b[:min(int64(len(b)), p.size-at)]
 		if n, err := p.r.ReadAt(part, at); n < len(part) {
@@ -36,16 +37,8 @@ func (p *Image) Checksum() (told, is uint32, err error) {
 		for i := max(0, field-at); i < min(field-at+4, int64(len(part))); i++ {
 			part[i] = 0
 		}
-		if len(part)%2 == 1 {
-			part = append(part, 0)
-		}
-		for i := 0; i < len(part); i += 2 {
-			sum += int64(binary.LittleEndian.Uint16(part[i:]))
-		}
+		sum.Write(part)
 		at += int64(len(b))
 	}
-	for sum > 0xFFFF {
-		sum = sum>>16 + sum&0xFFFF
-	}
-	return told, uint32(sum) + uint32(p.size), nil
+	return told, sum.Of(p.size), nil
 }

@@ -139,34 +139,20 @@ func (p *Image) finish(headers []byte, moved uint32, sections int, imageSize, co
 	}
 }
 
-// checksum is the sum of all words of 16 bits, with carries added, and of the
-// size. The headers have none yet.
+// checksum is that of the image, whose headers have none yet.
 func (u *Unified) checksum() (uint32, error) {
 	r, err := u.Open()
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
-	var sum, total int64
-	b := make([]byte, 1<<16)
-	for {
-		n, err := io.ReadFull(r, b)
-		clear(b[n:])
-		for i := 0; i < n; i += 2 {
-			sum += int64(binary.LittleEndian.Uint16(b[i:]))
-		}
-		total += int64(n)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			break
-		} else if err != nil {
-			return 0, fmt.Errorf("reading the parts: %w", err)
-		}
+	var sum Sum
+	n, err := io.Copy(&sum, r)
+	if err == nil && n != u.size {
+		err = fmt.Errorf("%d bytes of %d: %w", n, u.size, io.ErrUnexpectedEOF)
 	}
-	if total != u.size {
-		return 0, fmt.Errorf("reading the parts: %d bytes of %d: %w", total, u.size, io.ErrUnexpectedEOF)
+	if err != nil {
+		return 0, fmt.Errorf("reading the parts: %w", err)
 	}
-	for sum > 0xFFFF {
-		sum = sum>>16 + sum&0xFFFF
-	}
-	return uint32(sum) + uint32(u.size), nil
+	return sum.Of(u.size), nil
 }
