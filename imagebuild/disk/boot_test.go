@@ -8,9 +8,7 @@ import (
 	"testing"
 
 	"github.com/samebits/samebits/imagebuild/disk"
-	"github.com/samebits/samebits/imagebuild/fat"
 	"github.com/samebits/samebits/imagebuild/secureboot"
-	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/tree/treetest"
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
@@ -117,29 +115,9 @@ func TestLiveBoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if said := vmtest.Run(t, vmtest.Machine{Disks: []string{espWith(t, image)}, SecureBoot: true}); !strings.Contains(said, want) {
+	if said := vmtest.Run(t, vmtest.Machine{Disks: []string{vmtest.EFIDisk(t, image, image.Size())}, SecureBoot: true}); !strings.Contains(said, want) {
 		t.Errorf("by the firmware: no %q in what it said:\n%s", want, said)
 	}
-}
-
-// espWith is a disk that is nothing but what the firmware starts.
-func espWith(t testing.TB, image disk.Program) string {
-	t.Helper()
-	n := &nursery{TB: t}
-	n.put("EFI/BOOT/BOOTX64.EFI", tree.Inode{Mode: tree.Regular | 0o644, ModTime: treetest.Epoch, Size: image.Size(), Content: image})
-	tr, err := n.b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := create(t, "esp")
-	size, err := fat.Write(t.Context(), f, tr, fat.Options{})
-	if err == nil {
-		err = f.Truncate(size)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
 }
 
 func create(t testing.TB, name string) *os.File {

@@ -2,13 +2,9 @@ package secureboot_test
 
 import (
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/samebits/samebits/imagebuild/fat"
-	"github.com/samebits/samebits/imagebuild/gpt"
 	"github.com/samebits/samebits/imagebuild/secureboot"
 	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/uki"
@@ -61,7 +57,7 @@ func TestFirmwareStartsWhatIsSigned(t *testing.T) {
 			}
 			content, size = s, s.Size()
 		}
-		disks = append(disks, disk(t, content, size))
+		disks = append(disks, vmtest.EFIDisk(t, content, size))
 	}
 	said := vmtest.Run(t, vmtest.Machine{Disks: disks, SecureBoot: true})
 	for _, want := range []string{"name=signed", "VMTEST DONE"} {
@@ -81,45 +77,4 @@ func signedSection(t *testing.T, s *secureboot.Signer, r io.ReaderAt, size int64
 		t.Fatal(err)
 	}
 	return section(content(t, signed))
-}
-
-// disk is a disk whose EFI system partition has only a program.
-func disk(t *testing.T, program tree.Content, size int64) string {
-	t.Helper()
-	var b tree.Builder
-	for _, dir := range []string{"EFI", "EFI/BOOT"} {
-		if err := b.Add(dir, tree.Inode{Mode: tree.Directory | 0o755}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.Add("EFI/BOOT/BOOTX64.EFI", tree.Inode{Mode: tree.Regular | 0o644, Content: program, Size: size}); err != nil {
-		t.Fatal(err)
-	}
-	esp, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := gpt.Table{ID: gpt.FormatGUID([16]byte{1}), Partitions: []gpt.Partition{
-		{Type: gpt.ESP, ID: gpt.FormatGUID([16]byte{2}), Name: "esp", Size: 64 << 20},
-	}}.Layout()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	place := table.Partitions[0]
-	if err := f.Truncate(table.Size); err != nil {
-		t.Fatal(err)
-	}
-	if err := table.WriteTo(f); err != nil {
-		t.Fatal(err)
-	}
-	options := fat.Options{Type: fat.FAT32, Size: place.Size, Start: place.Start, VolumeID: 1, Label: "ESP", ClampTimes: true}
-	if _, err := fat.Write(t.Context(), io.NewOffsetWriter(f, place.Start), esp, options); err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
 }

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/samebits/samebits/imagebuild/fat"
-	"github.com/samebits/samebits/imagebuild/gpt"
-	"github.com/samebits/samebits/imagebuild/tree"
 	"github.com/samebits/samebits/imagebuild/uki"
 	"github.com/samebits/samebits/imagebuild/vmtest"
 )
@@ -93,59 +90,11 @@ func save(t *testing.T, u *uki.Unified, path string) {
 	}
 }
 
-// at writes a partition of a disk.
-type at struct {
-	f     *os.File
-	start int64
-}
-
-func (a at) WriteAt(p []byte, offset int64) (int, error) { return a.f.WriteAt(p, a.start+offset) }
-
-// disk is a disk whose EFI system partition has only the image.
-func disk(t testing.TB, u *uki.Unified) string {
-	t.Helper()
-	var b tree.Builder
-	now := tree.Time{Sec: 1772323200}
-	for _, dir := range []string{"EFI", "EFI/BOOT"} {
-		if err := b.Add(dir, tree.Inode{Mode: tree.Directory | 0o755, ModTime: now}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.Add("EFI/BOOT/BOOTX64.EFI", tree.Inode{Mode: tree.Regular | 0o644, ModTime: now, Content: u, Size: u.Size()}); err != nil {
-		t.Fatal(err)
-	}
-	esp, err := b.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := gpt.Table{ID: gpt.FormatGUID([16]byte{1}), Partitions: []gpt.Partition{
-		{Type: gpt.ESP, ID: gpt.FormatGUID([16]byte{2}), Name: "esp", Size: 64 << 20},
-	}}.Layout()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(table.Size); err != nil {
-		t.Fatal(err)
-	}
-	if err := table.WriteTo(f); err != nil {
-		t.Fatal(err)
-	}
-	place := table.Partitions[0]
-	if _, err := fat.Write(t.Context(), at{f, place.Start}, esp, fat.Options{Type: fat.FAT32, Size: place.Size, Start: place.Start, VolumeID: 1, Label: "ESP"}); err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
-}
-
 // The firmware finds the disk's EFI system partition, starts the image, and the
 // kernel has its command line and both initramfs.
 func TestFirmwareBootsIt(t *testing.T) {
-	out := vmtest.Run(t, vmtest.Machine{Disks: []string{disk(t, debian(t))}})
+	u := debian(t)
+	out := vmtest.Run(t, vmtest.Machine{Disks: []string{vmtest.EFIDisk(t, u, u.Size())}})
 	for _, want := range []string{"VMTEST RELEASE " + vmtest.Release(vmtest.Kernel(t)), "through=uki", `VMTEST FILE first "1"`, `VMTEST FILE second "2"`, "VMTEST DONE"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the machine does not say %q:\n%s", want, out)
