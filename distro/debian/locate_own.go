@@ -3,8 +3,10 @@ package debian
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 
 	"github.com/samebits/samebits/distro"
@@ -21,13 +23,12 @@ const maxControl = 16 << 20
 // marked unsigned.
 func (l *locating) inOwnCache(ctx context.Context, id distro.Identifier) error {
 	sources := map[distro.Package]string{}
-	statuses, err := l.s.Statuses(ctx)
-	if err != nil {
-		return err
+	if statuses, err := l.s.Statuses(ctx); err == nil {
+		for _, s := range statuses {
+			sources[s.ID()], _ = s.SourceName()
+		}
 	}
-	for _, s := range statuses {
-		sources[s.ID()], _ = s.SourceName()
-	}
+	var failed error // of the cache, which then fails for all
 	l.take(func(p distro.Package) (located, bool) {
 		guess := l.guess(p, lockfile.Digest{})
 		names := []string{guess.Path}
@@ -35,15 +36,27 @@ func (l *locating) inOwnCache(ctx context.Context, id distro.Identifier) error {
 			names = append(names, path.Join("pool/main", poolPrefix(source), source, path.Base(guess.Path)))
 		}
 		for _, name := range names {
+			if failed != nil {
+				break
+			}
 			d, err := id.Identify(ctx, distro.Unhashed{Identity: name, Size: -1, Check: func(r io.Reader) error { return holds(r, p) }})
 			if err == nil {
 				guess.Digest, guess.Path = d, name
 				return located{entry: guess}, true
 			}
+			if !errors.Is(err, fs.ErrNotExist) {
+				failed = err
+			}
 		}
 		return located{}, false
 	})
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if failed != nil {
+		l.s.events.Warning(fmt.Sprintf("the files that were fetched before are not used: %v", failed))
+	}
+	return nil
 }
 
 // holds reads a file to its end, and reports why it is not a package.

@@ -3,7 +3,9 @@ package debian
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/samebits/samebits/distro"
@@ -15,13 +17,29 @@ type kept map[string][]byte
 
 func (k kept) Identify(_ context.Context, want distro.Unhashed) (d lockfile.Digest, err error) {
 	data, ok := k[want.Identity]
-	if !ok || len(want.URLs) > 0 {
+	if !ok || len(want.URLs) > 0 || want.Check(bytes.NewReader(data)) != nil {
 		return d, fs.ErrNotExist
 	}
-	if err := want.Check(bytes.NewReader(data)); err != nil {
-		return d, err
-	}
 	return lockfile.DigestOf(data), nil
+}
+
+// broken is a cache that cannot be read.
+type broken struct{ asked int }
+
+func (b *broken) Identify(context.Context, distro.Unhashed) (d lockfile.Digest, err error) {
+	b.asked++
+	return d, errors.New("the disk is gone")
+}
+
+// A cache that cannot be read is told of once.
+func TestLocateInBrokenCache(t *testing.T) {
+	r := debianRoot(t, newKey(t), mirrorA, "")
+	r.write("var/lib/dpkg/status", nil)
+	var b broken
+	r.locate(distro.LocateRequest{Identifier: &b}, thePackage("a", "1", "amd64"), thePackage("c", "1", "amd64"))
+	if len(r.warnings) != 1 || !strings.Contains(r.warnings[0], "fetched before are not used: the disk is gone") || b.asked != 1 {
+		t.Errorf("asked %d times, warned %q", b.asked, r.warnings)
+	}
 }
 
 // What nobody offers any more is located among what was fetched before, by what
